@@ -1,0 +1,1 @@
+"""Bring-your-own-container image classification on Amazon SageMaker, and on your own machine."""

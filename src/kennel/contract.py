@@ -1,0 +1,111 @@
+"""
+What SageMaker fixes for a container: its paths, ports, limits, names and statuses.
+
+No other module spells ``/opt/ml``, ``8080`` or ``/aws/sagemaker``. Sources: the SageMaker developer
+guide ("Using your own training algorithms", "Use your own inference code") and its service model.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+BASE_DIR_VARIABLE = "SAGEMAKER_BASE_DIR"  # read by sagemaker-training and sagemaker-inference too
+
+# Hyperparameters (CreateTrainingJob)
+MAX_HYPERPARAMETERS = 100
+HYPERPARAMETER_KEY_CHARS = 256
+HYPERPARAMETER_VALUE_CHARS = 2500
+RESERVED_HYPERPARAMETER_PREFIXES = ("sagemaker_", "_tuning_objective_metric")  # the toolkit's own
+
+# Training
+FAILURE_REASON_CHARS = 1024  # DescribeTrainingJob keeps this much of the failure file
+STOP_GRACE_S = 120  # SIGTERM, this long, then SIGKILL
+TRAINING_LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+MODEL_ARCHIVE = "model.tar.gz"
+OUTPUT_ARCHIVE = "output.tar.gz"
+
+# Hosting
+SERVING_PORT = 8080
+BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
+SAFE_PORT_RANGE_VARIABLE = "SAGEMAKER_SAFE_PORT_RANGE"
+PING_TIMEOUT_S = 2
+INVOCATION_TIMEOUT_S = 60
+INVOCATION_BODY_BYTES = 25 * 2**20
+SERVING_STOP_GRACE_S = 30
+STARTUP_TIMEOUT_S = 600  # ContainerStartupHealthCheckTimeoutInSeconds when the request has none
+ENDPOINT_LOG_GROUP = "/aws/sagemaker/Endpoints"  # followed by /NAME
+
+TRAINING_ENDED = frozenset({"Completed", "Failed", "Stopped"})
+ENDPOINT_SETTLED = frozenset({"InService", "Failed", "OutOfService"})
+
+
+@dataclass(frozen=True)
+class ContainerPaths:
+    """Where the platform mounts things: ``/opt/ml``, or a folder of the process runtime or a test."""
+
+    root: Path = Path("/opt/ml")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ContainerPaths":
+        """Return the paths of this container: under SAGEMAKER_BASE_DIR where that is set."""
+        return cls(Path(environment.get(BASE_DIR_VARIABLE, str(cls.root))))
+
+    @property
+    def config(self) -> Path:
+        """Folder of the JSON files that describe the job."""
+        return self.root / "input" / "config"
+
+    @property
+    def hyperparameters(self) -> Path:
+        """JSON object, every value a string."""
+        return self.config / "hyperparameters.json"
+
+    @property
+    def input_data_config(self) -> Path:
+        """JSON object, a member for every channel."""
+        return self.config / "inputdataconfig.json"
+
+    @property
+    def resource_config(self) -> Path:
+        """JSON object: current_host, hosts, network_interface_name and the instance groups."""
+        return self.config / "resourceconfig.json"
+
+    @property
+    def checkpoint_config(self) -> Path:
+        """JSON object: LocalPath."""
+        return self.config / "checkpointconfig.json"
+
+    @property
+    def data(self) -> Path:
+        """Folder with one folder for each channel."""
+        return self.root / "input" / "data"
+
+    def channel(self, name: str) -> Path:
+        """Folder of the channel *name*."""
+        return self.data / name
+
+    @property
+    def model(self) -> Path:
+        """What becomes model.tar.gz; in serving, that archive unpacked."""
+        return self.root / "model"
+
+    @property
+    def output(self) -> Path:
+        """Folder of the failure file and of output/data."""
+        return self.root / "output"
+
+    @property
+    def output_data(self) -> Path:
+        """What becomes output.tar.gz."""
+        return self.output / "data"
+
+    @property
+    def failure(self) -> Path:
+        """The reason of a failure; its first 1024 characters reach FailureReason."""
+        return self.output / "failure"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Synced to S3 while the job runs, restored from there before it starts."""
+        return self.root / "checkpoints"

@@ -1,0 +1,72 @@
+"""Who may import whom. This table is the architecture diagram, executed."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "src" / "kennel"
+
+BASE = {"errors", "contract"}
+MAY_IMPORT = {
+    "errors": set(),
+    "contract": set(),
+    "settings": BASE,
+    "vision": BASE | {"torch", "torchvision", "PIL"},
+    "datasets": BASE | {"vision", "PIL", "sklearn", "rich"},
+    "training": BASE | {"vision", "datasets", "torch", "torchvision", "PIL", "sagemaker_training"},
+    "serving": BASE | {"vision", "torch", "PIL", "sagemaker_inference", "mms"},
+    "jobs": BASE | {"settings", "boto3", "botocore", "rich"},
+    "local": BASE | {"botocore", "starlette", "uvicorn"},
+    "cli": BASE | {"settings", "datasets", "jobs", "local", "rich"},  # runs without torch
+}
+OURS = {path.stem for path in SRC.iterdir() if path.suffix == ".py" or path.is_dir()}
+GUARDED = {name for allowed in MAY_IMPORT.values() for name in allowed} | OURS
+STANDARD_LIBRARY_ONLY = ["errors", "contract"]
+
+
+def files_of(part):
+    module = SRC / f"{part}.py"
+    return [module] if module.exists() else sorted((SRC / part).rglob("*.py"))
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def first_names(part):
+    """The rooms of kennel, and the packages, that *part* imports."""
+    for path in files_of(part):
+        for name in imports(path):
+            yield name.removeprefix("kennel.").split(".")[0]
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_imports_point_down(part):
+    """
+    Each room imports only what the table allows.
+    """
+    assert files_of(part)
+
+    assert set(first_names(part)) & GUARDED - {part} <= MAY_IMPORT[part]
+
+
+@pytest.mark.parametrize("part", STANDARD_LIBRARY_ONLY)
+def test_the_ground_floor_needs_the_standard_library_only(part):
+    """
+    errors and contract can be imported in any image.
+    """
+    import sys
+
+    assert set(first_names(part)) <= sys.stdlib_module_names | {part}
+
+
+def test_every_room_is_in_the_table():
+    """
+    A new room says whom it may import before it lands.
+    """
+    assert OURS - {"__init__", "__pycache__", "py"} == set(MAY_IMPORT)
