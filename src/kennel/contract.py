@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 BASE_DIR_VARIABLE = "SAGEMAKER_BASE_DIR"  # read by sagemaker-training and sagemaker-inference too
 
@@ -22,8 +23,24 @@ RESERVED_HYPERPARAMETER_PREFIXES = ("sagemaker_", "_tuning_objective_metric")  #
 FAILURE_REASON_CHARS = 1024  # DescribeTrainingJob keeps this much of the failure file
 STOP_GRACE_S = 120  # SIGTERM, this long, then SIGKILL
 TRAINING_LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+MAX_KEEP_ALIVE_S = 21600  # KeepAlivePeriodInSeconds of a warm pool
 MODEL_ARCHIVE = "model.tar.gz"
 OUTPUT_ARCHIVE = "output.tar.gz"
+
+# What kennel.training prints, a line an epoch and two at the end, for CreateTrainingJob's
+# MetricDefinitions: name -> regular expression with one group
+METRIC_DEFINITIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "train_loss": r"train_loss=([0-9.]+)",
+        "train_accuracy": r"train_accuracy=([0-9.]+)",
+        "valid_loss": r"valid_loss=([0-9.]+)",
+        "valid_accuracy": r"valid_accuracy=([0-9.]+)",
+        "lr": r"\blr=([0-9.e+-]+)",
+        "images_per_s": r"images_per_s=([0-9.]+)",
+        "test_loss": r"Test set: Average loss: ([0-9.]+)",
+        "test_accuracy": r"Test set: Average accuracy: ([0-9.]+)",
+    }
+)
 
 # Hosting
 SERVING_PORT = 8080
@@ -34,6 +51,7 @@ INVOCATION_TIMEOUT_S = 60
 INVOCATION_BODY_BYTES = 25 * 2**20
 SERVING_STOP_GRACE_S = 30
 STARTUP_TIMEOUT_S = 600  # ContainerStartupHealthCheckTimeoutInSeconds when the request has none
+MAX_STARTUP_TIMEOUT_S = 3600
 ENDPOINT_LOG_GROUP = "/aws/sagemaker/Endpoints"  # followed by /NAME
 
 TRAINING_ENDED = frozenset({"Completed", "Failed", "Stopped"})
