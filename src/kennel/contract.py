@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 BASE_DIR_VARIABLE = "SAGEMAKER_BASE_DIR"  # read by sagemaker-training and sagemaker-inference too
 
-# Hyperparameters (CreateTrainingJob)
+# Hyperparameters, as CreateTrainingJob limits them
 MAX_HYPERPARAMETERS = 100
 HYPERPARAMETER_KEY_CHARS = 256
 HYPERPARAMETER_VALUE_CHARS = 2500
@@ -60,7 +60,7 @@ ENDPOINT_SETTLED = frozenset({"InService", "Failed", "OutOfService"})
 
 @dataclass(frozen=True)
 class ContainerPaths:
-    """Where the platform mounts things: ``/opt/ml``, or a folder of the process runtime or a test."""
+    """Where the platform mounts things: ``/opt/ml``, or a scratch folder that stands in for it."""
 
     root: Path = Path("/opt/ml")
 
