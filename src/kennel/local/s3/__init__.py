@@ -1,0 +1,1 @@
+"""Amazon S3 over a folder of plain files."""

@@ -1,0 +1,1 @@
+"""The AWS protocols: requests in, answers and errors out. What to answer, the services know."""
