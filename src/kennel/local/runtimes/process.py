@@ -1,0 +1,296 @@
+"""
+Containers as processes: the entry points of the current virtual environment under a scratch folder.
+
+For machines without a Docker engine. Each launch has a folder with its launch, its output, a lock
+that its supervisor (shim.py) holds while it lives, and its exit code in the end; that folder is all
+there is to know, so a server that starts anew finds everything again. What a process cannot give is
+not here: several instances that reach one another by name, an image's own libraries, isolation.
+
+An image that is the absolute path of an executable file of this machine is that image's entry
+point; any other image stands for kennel's own entry points in this environment.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import random
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from kennel.contract import BASE_DIR_VARIABLE, BIND_TO_PORT_VARIABLE, SAFE_PORT_RANGE_VARIABLE
+from kennel.errors import LocalServerError
+from kennel.local.runtimes import shim
+from kennel.local.runtimes.protocol import Launch, State, Status
+
+SHIM = (sys.executable, "-I", "-S", shim.__file__)
+LOCK_FILE = "lock"
+LAUNCH_FILE = "launch.json"
+OUTPUT_FILE = "output.log"
+# What a container would not have is left out, above all the user's AWS_* and the server's own.
+PASSED_ON = (
+    *("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "TZ", "USER"),
+    *("CUDA_HOME", "CUDA_VISIBLE_DEVICES", "JAVA_HOME", "LD_LIBRARY_PATH", "TORCH_HOME"),
+)
+PORTS = range(20000, 32000, 10)  # below those that outgoing connections take
+PORTS_EACH = 10  # the server's, and those that it may take for itself beside it
+POLL_S = 0.02
+LONGEST_WAIT_S = 1.0  # then ask again: the pid may be somebody else's by now
+KILL_WAIT_S = 10
+
+
+class ProcessRuntime:
+    """
+    Run launches as detached processes of this machine.
+
+    Args:
+        folder: Holds a folder for each launch.
+        environment: What PASSED_ON is taken from.
+    """
+
+    max_instances = 1
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
+        self.folder = folder.absolute()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.inherited = {name: environment[name] for name in PASSED_ON if name in environment}
+        self.inherited["PATH"] = search_path(environment)
+        self._starting = threading.Lock()  # two launches must not choose the same port
+
+    def hosts(self, count: int) -> list[str]:
+        """Return the names of the instances: algo-1 would not resolve outside a container."""
+        return ["localhost"] * count
+
+    def start(self, launch: Launch) -> None:
+        """Start *launch* detached, in place of an earlier one of this id."""
+        self.remove(launch.id)
+        folder = self.folder / launch.id
+        folder.mkdir()
+        link_mounts(launch)
+        with self._starting:
+            port = self._free_port() if launch.role == "serve" else None
+            (folder / LAUNCH_FILE).write_text(json.dumps({"port": port, "image": launch.image}))
+        scratch(folder).mkdir(mode=0o700)
+        self._spawn(launch, folder, self._environment(launch, folder, port))
+
+    def _spawn(self, launch: Launch, folder: Path, environment: Mapping[str, str]) -> None:
+        """Start the shim, which from here on holds the lock."""
+        lock = os.open(folder / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with (folder / OUTPUT_FILE).open("ab") as output:
+                supervisor = subprocess.Popen(  # noqa: S603 - what the request says
+                    [*SHIM, str(folder), str(lock), *command(launch)],
+                    cwd=launch.root,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=[lock],
+                )
+        finally:
+            os.close(lock)
+        threading.Thread(target=supervisor.wait, daemon=True).start()  # or it would stay a zombie
+
+    def _environment(self, launch: Launch, folder: Path, port: int | None) -> dict[str, str]:
+        """Return all that the process sees of an environment; the request's own comes last."""
+        bound = {} if port is None else port_variables(port)
+        return {
+            **self.inherited,
+            "VIRTUAL_ENV": sys.prefix,
+            "TMPDIR": str(scratch(folder)),
+            "PYTHONUNBUFFERED": "1",
+            BASE_DIR_VARIABLE: str(launch.root),
+            **bound,
+            **launch.environment,
+            shim.COOKIE: str(folder),
+        }
+
+    def _free_port(self) -> int:
+        """Return a port that nobody listens on and no other launch was given."""
+        taken = {self._port(folder) for folder in self.folder.iterdir()}
+        for port in random.sample(PORTS, len(PORTS)):
+            if port not in taken and is_free(port):
+                return port
+        raise LocalServerError(
+            f"no free port between {PORTS.start} and {PORTS.stop}", remedy="delete some endpoints"
+        )
+
+    def _port(self, folder: Path) -> int | None:
+        """Return the port that was given to a launch, if it has one."""
+        try:
+            port: int | None = json.loads((folder / LAUNCH_FILE).read_text())["port"]
+        except (OSError, ValueError):
+            return None
+        return port
+
+    def poll(self, launch_id: str) -> State:
+        """Return where the launch stands now."""
+        folder = self.folder / launch_id
+        if is_locked(folder / LOCK_FILE):
+            return State(Status.RUNNING)
+        code = read(folder / shim.EXIT_FILE)
+        if code:
+            return State(Status.EXITED, int(code))
+        return State(Status.LOST if read(folder / shim.PROCESS_FILE) else Status.ABSENT)
+
+    def wait(self, launch_id: str, timeout_s: float) -> State:
+        """Return where the launch stands when it ends, or after *timeout_s*."""
+        deadline = time.monotonic() + timeout_s
+        while (state := self.poll(launch_id)).status is Status.RUNNING:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                break
+            wait_for_exit(self._shim(launch_id), min(left_s, LONGEST_WAIT_S))
+        return state
+
+    def output(self, launch_id: str) -> Path:
+        """Return the file with the launch's output."""
+        return self.folder / launch_id / OUTPUT_FILE
+
+    def address(self, launch_id: str) -> tuple[str, int]:
+        """Return host and port of a serving launch."""
+        port = self._port(self.folder / launch_id)
+        if port is None:
+            raise LocalServerError(f"launch {launch_id!r} has no port")
+        return "127.0.0.1", port
+
+    def terminate(self, launch_id: str) -> None:
+        """Send SIGTERM to the main process, through the shim."""
+        self._signal(launch_id, signal.SIGTERM)
+
+    def kill(self, launch_id: str) -> None:
+        """Kill every process of the launch and wait until they are gone."""
+        self._signal(launch_id, shim.KILL)
+        if self.wait(launch_id, KILL_WAIT_S).status is Status.RUNNING:
+            self._signal(launch_id, signal.SIGKILL)  # the shim hangs, perhaps stopped by somebody
+            self.wait(launch_id, KILL_WAIT_S)
+        if self.poll(launch_id).status is Status.LOST:
+            shim.kill_all(str(self.folder / launch_id))
+
+    def remove(self, launch_id: str) -> None:
+        """Kill what runs of the launch and delete its folder."""
+        folder = self.folder / launch_id
+        if not folder.exists():
+            return
+        self.kill(launch_id)
+        shutil.rmtree(scratch(folder), ignore_errors=True)
+        shutil.rmtree(folder)
+
+    def _signal(self, launch_id: str, number: int) -> None:
+        """Signal the shim; its lock, tested after the pid was read, says that it is alive."""
+        pid = self._shim(launch_id)
+        if pid is not None and self.poll(launch_id).status is Status.RUNNING:
+            shim.send(pid, number)
+
+    def _shim(self, launch_id: str) -> int | None:
+        """Return the shim's pid; it writes it first of all, so a running one soon has it."""
+        path = self.folder / launch_id / shim.PROCESS_FILE
+        while not (text := read(path)):
+            if self.poll(launch_id).status is not Status.RUNNING:
+                return None
+            time.sleep(POLL_S)
+        return int(text.split()[0])
+
+
+def command(launch: Launch) -> list[str]:
+    """Return the argument vector that stands for ``docker run IMAGE …``."""
+    return [*(launch.entrypoint or image_entrypoint(launch)), *launch.arguments]
+
+
+def image_entrypoint(launch: Launch) -> list[str]:
+    """Return the image's own entry point: an executable of this machine, or kennel's module."""
+    if launch.image.startswith("/") and os.access(launch.image, os.X_OK):
+        return [launch.image]
+    module = "kennel.training" if launch.role == "train" else "kennel.serving"
+    return [sys.executable, "-m", module]
+
+
+def search_path(environment: Mapping[str, str]) -> str:
+    """Return PATH with this virtual environment's programs first."""
+    return os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
+
+
+def link_mounts(launch: Launch) -> None:
+    """Stand a symbolic link in for each mount."""
+    for mount in launch.mounts:
+        target = launch.root / mount.target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        target.symlink_to(mount.source.absolute())
+
+
+def scratch(folder: Path) -> Path:
+    """Return the launch's TMPDIR: short, for the Unix sockets that servers put there."""
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"kennel-{digest}"
+
+
+def port_variables(port: int) -> dict[str, str]:
+    """Return what tells a container which ports to bind, as SageMaker does."""
+    others = f"{port + 1}-{port + PORTS_EACH - 1}"
+    return {BIND_TO_PORT_VARIABLE: str(port), SAFE_PORT_RANGE_VARIABLE: others}
+
+
+def is_free(port: int) -> bool:
+    """Return whether nobody listens on *port*."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether somebody holds the lock, which outlives no process and no reboot."""
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that two who ask at the same moment do not take each other for the shim.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def wait_for_exit(pid: int | None, timeout_s: float) -> None:
+    """Sleep until the process is gone or *timeout_s* has passed; it need not be a child."""
+    if pid is None:
+        return
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno != errno.ESRCH:  # a kernel before 5.3, or one that forbids it
+            time.sleep(min(timeout_s, POLL_S))
+        return
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        poll.poll(timeout_s * 1000)
+    finally:
+        os.close(handle)
+
+
+def read(path: Path) -> str:
+    """Return the file's text, empty when it is not there."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
