@@ -18,7 +18,7 @@ IMAGE_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 )
 # Every other decoder of Pillow stays shut: EPS would start Ghostscript on a stranger's bytes.
-FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # MPO: phones' .jpg
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG opens phones' MPO too
 MAX_PIXELS: Final = 89_478_485  # Pillow's own limit: 256 MiB of RGB; beyond it a file is a bomb
 EXPECTED: Final = "a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
 
