@@ -1,0 +1,97 @@
+"""
+Objects as a job's channel sees them: a folder, without a copy and without HTTP.
+
+What SageMaker downloads for a prefix is decided by keys.relative. A channel that lists its objects
+in a manifest is the business of whoever reads it.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kennel.errors import DataError
+from kennel.local.s3 import index
+from kennel.local.s3.index import Stored
+from kennel.local.s3.keys import HIGHEST, relative, tree_path, upper_bound
+from kennel.local.s3.tree import link
+
+if TYPE_CHECKING:
+    from kennel.local.s3.objects import Objects
+
+
+def materialise(
+    objects: "Objects", bucket: str, prefix: str, target: Path, shard: tuple[int, int] | None
+) -> int:
+    """See Objects.materialise."""
+    whole = source(objects, bucket, prefix) if shard is None else None
+    if whole is not None and (found_count := count(objects, bucket, prefix)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(whole, target_is_directory=True)
+        return found_count
+    with objects.database.reading() as connection:
+        found = [s for s in index.walk(connection, bucket, prefix) if not s.key.endswith("/")]
+    share = found if shard is None else found[shard[0] :: shard[1]]
+    for stored in share:
+        link_object(objects, stored, target, prefix)
+    return len(share)
+
+
+def link_object(objects: "Objects", stored: Stored, target: Path, prefix: str) -> None:
+    """Give an object's file the name that it has below a channel."""
+    name = relative(stored.key, prefix)
+    place = None if name is None else tree_path(name)
+    if place is None:  # SageMaker's own download fails on these, or escapes from the channel
+        return
+    try:
+        (target / place).parent.mkdir(parents=True, exist_ok=True)
+        link(objects.file(stored), target / place)
+    except (FileExistsError, NotADirectoryError) as error:
+        uri = f"s3://{stored.bucket}/{stored.key}"
+        raise DataError(
+            f"{uri} cannot be downloaded: its name is also that of a folder, or of a file above it",
+            expected="no object whose key is the folder of another",
+            remedy=f"aws s3 rm {uri}",
+        ) from error
+
+
+def source(objects: "Objects", bucket: str, prefix: str) -> Path | None:
+    """See Objects.mount_source."""
+    objects.bucket(bucket)
+    folder_prefix = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
+    path = folder(objects, bucket, folder_prefix)
+    if path is None or not path.is_dir():
+        return None
+    with objects.database.reading() as connection:
+        if index.overflows(connection, bucket, folder_prefix):
+            return None
+        if prefix != folder_prefix and neighbours(connection, bucket, prefix):
+            return None
+    return path
+
+
+def folder(objects: "Objects", bucket: str, folder_prefix: str) -> Path | None:
+    """Return where the objects below a folder's prefix ("" or ``…/``) have their files."""
+    root = objects.tree.folder.absolute() / bucket
+    if not folder_prefix:
+        return root
+    below = tree_path(folder_prefix.removesuffix("/"))
+    return None if below is None else root / below
+
+
+def neighbours(connection: sqlite3.Connection, bucket: str, prefix: str) -> bool:
+    """Say whether keys start with *prefix* but are not below it: ``train2/x`` by ``train``."""
+    query = "SELECT 1 FROM s3_objects WHERE bucket = ? AND key >= ? AND key < ? LIMIT 1"
+    below, above = f"{prefix}/", upper_bound(f"{prefix}/")
+    ranges = ((prefix, below), (above, upper_bound(prefix) or HIGHEST * 2))
+    return any(connection.execute(query, (bucket, *ends)).fetchone() for ends in ranges)
+
+
+def count(objects: "Objects", bucket: str, prefix: str) -> int:
+    """Return how many objects, folder markers aside, are under *prefix*."""
+    query = (
+        "SELECT COUNT(*) FROM s3_objects WHERE bucket = ? AND key >= ? AND (? IS NULL OR key < ?)"
+        " AND key NOT LIKE '%/'"
+    )
+    end = upper_bound(prefix)
+    with objects.database.reading() as connection:
+        return int(connection.execute(query, (bucket, prefix, end, end)).fetchone()[0])

@@ -1,0 +1,372 @@
+"""
+The object store: buckets and objects, their files and their rows kept in step.
+
+A file is moved in place first and its row committed after, under the database's write lock. A row
+belongs to its file when it has the file's modification time, so a reader never joins an old row to
+a new file, and what a crash left between the two is read again. HTTP is service's affair.
+"""
+
+import hashlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from kennel.local.database import Database
+from kennel.local.s3 import index, mounts
+from kennel.local.s3.index import Bucket, Stored
+from kennel.local.s3.keys import check_bucket_name, check_key
+from kennel.local.s3.tree import READ_ONLY, Tree, link
+from kennel.local.wire.context import DEFAULT_REGION
+from kennel.local.wire.errors import ApiError
+
+BLOCK_BYTES = 2**20
+READ_ATTEMPTS = 100  # as often may an object be replaced between a look at its row and its file
+
+Condition = Callable[[Stored | None], None]
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What the writer of an object says about it; see Stored."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_ATTRIBUTES = Attributes()
+
+
+def anything(_: Stored | None) -> None:
+    """Write whatever is there already."""
+
+
+class Objects:
+    """
+    Buckets and objects below *folder*; safe to use from any thread.
+
+    Every method that takes a bucket raises ApiError ``NoSuchBucket`` when there is none of that
+    name, and one that needs the object ``NoSuchKey``.
+    """
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.tree = Tree(folder)
+        self.database = database
+        database.create(index.SCHEMA)
+        self._clock = Clock()
+
+    # Buckets
+
+    def buckets(self) -> list[Bucket]:
+        """Return every bucket, by name."""
+        with self.database.reading() as connection:
+            return index.buckets(connection)
+
+    def bucket(self, name: str) -> Bucket:
+        """Return a bucket."""
+        with self.database.reading() as connection:
+            found = index.bucket(connection, name)
+        if found is None:
+            raise no_such_bucket(name)
+        return found
+
+    def create_bucket(self, name: str, region: str = DEFAULT_REGION) -> bool:
+        """
+        Make a bucket; return False where it was there already.
+
+        Raises:
+            ApiError: ``InvalidBucketName``.
+        """
+        check_bucket_name(name)
+        self.tree.add_bucket(name)
+        with self.database.transaction() as connection:
+            insert = "INSERT OR IGNORE INTO s3_buckets (name, region, created_ns) VALUES (?, ?, ?)"
+            return connection.execute(insert, (name, region, time.time_ns())).rowcount == 1
+
+    def delete_bucket(self, name: str) -> None:
+        """
+        Delete an empty bucket.
+
+        Raises:
+            ApiError: ``BucketNotEmpty``.
+        """
+        self.bucket(name)
+        with self.database.transaction() as connection:
+            if index.page(connection, name, "", "", 1):
+                message = "The bucket you tried to delete is not empty"
+                raise ApiError("BucketNotEmpty", message, 409, fields={"BucketName": name})
+            connection.execute("DELETE FROM s3_buckets WHERE name = ?", (name,))
+            self.tree.remove_bucket(name)
+
+    # Reading
+
+    def find(self, bucket: str, key: str) -> Stored | None:
+        """Return an object, or None where the bucket has none of that key."""
+        with self.database.reading() as connection:
+            found = index.find(connection, bucket, key)
+        if found is None:
+            self.bucket(bucket)
+        return found
+
+    def exists(self, bucket: str, key: str) -> bool:
+        """Say whether there is such an object."""
+        return self.find(bucket, key) is not None
+
+    def head(self, bucket: str, key: str) -> Stored:
+        """Return what is known about an object."""
+        found = self.find(bucket, key)
+        if found is None:
+            raise no_such_key(key)
+        return found
+
+    def open(self, bucket: str, key: str) -> tuple[Stored, BinaryIO]:
+        """Open an object for reading; the file goes on being this object when it is replaced."""
+        for _ in range(READ_ATTEMPTS):
+            stored = self.head(bucket, key)
+            with suppress(FileNotFoundError):
+                file = self.file(stored).open("rb")
+                if describes(stored, os.fstat(file.fileno())):
+                    return stored, file
+                file.close()
+            if self.find(bucket, key) == stored:
+                self._reread(stored)
+        raise ApiError("OperationAborted", f"{key} is being replaced all the time", 409)
+
+    def path(self, bucket: str, key: str) -> Path:
+        """Return the file of an object; it is read-only, and replaced rather than changed."""
+        return self.file(self.head(bucket, key))
+
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        """Return the keys that start with *prefix*, in order."""
+        self.bucket(bucket)
+        with self.database.reading() as connection:
+            return [stored.key for stored in index.walk(connection, bucket, prefix)]
+
+    def file(self, stored: Stored) -> Path:
+        """Return where an object's bytes are."""
+        return self.tree.path(stored.bucket, stored.key, overflow=stored.overflow)
+
+    # Writing
+
+    def put_bytes(
+        self, bucket: str, key: str, content: bytes, attributes: Attributes = NO_ATTRIBUTES
+    ) -> Stored:
+        """Write an object from memory."""
+        file = self.tree.new_file()
+        file.write_bytes(content)
+        return self.adopt(bucket, key, file, md5_hex(content), attributes=attributes)
+
+    def put_file(
+        self,
+        bucket: str,
+        key: str,
+        path: Path,
+        *,
+        content_type: str | None = None,
+        move: bool = False,
+    ) -> Stored:
+        """
+        Write an object from a file of this machine, without HTTP.
+
+        Args:
+            content_type: Of the object; ``binary/octet-stream`` where there is none.
+            move: Take the file itself, which is gone afterwards, rather than copy its bytes.
+        """
+        self.bucket(bucket)
+        file = self.tree.new_file()
+        if move:
+            shutil.move(path, file)
+        else:
+            shutil.copyfile(path, file)
+        headers = {"content-type": content_type} if content_type else {}
+        return self.adopt(bucket, key, file, file_md5_hex(file), attributes=Attributes(headers))
+
+    def adopt(  # noqa: PLR0913 - the parts of an object
+        self,
+        bucket: str,
+        key: str,
+        file: Path,
+        etag: str,
+        *,
+        attributes: Attributes,
+        condition: Condition = anything,
+    ) -> Stored:
+        """
+        Make an object of *file*, which is one of the tree's new files, complete and ours alone.
+
+        Args:
+            condition: Called with what is there now, under the write lock; may raise ApiError.
+        """
+        os.utime(file, ns=(self._clock.now_ns(),) * 2)
+        file.chmod(READ_ONLY)
+        return self._commit(bucket, key, file, etag, attributes=attributes, condition=condition)
+
+    def copy(
+        self, source: Stored, bucket: str, key: str, attributes: Attributes, condition: Condition
+    ) -> Stored:
+        """Write an object with the bytes of *source*: the same file under a second name."""
+        file = self.tree.new_file()
+        try:
+            link(self.file(source), file)
+        except FileNotFoundError as error:
+            raise no_such_key(source.key) from error
+        return self._commit(
+            bucket, key, file, source.etag, attributes=attributes, condition=condition
+        )
+
+    def delete(self, bucket: str, keys: Iterable[str]) -> None:
+        """Delete objects; a key that is not there is fine."""
+        self.bucket(bucket)
+        with self.database.transaction() as connection:
+            for key in keys:
+                stored = index.find(connection, bucket, key)
+                if stored is not None:
+                    index.delete(connection, bucket, key)
+                    self.tree.remove(bucket, key, overflow=stored.overflow)
+
+    def update(self, stored: Stored) -> None:
+        """Write the row of an object again, if the object is still that one."""
+        with self.database.transaction() as connection:
+            current = index.find(connection, stored.bucket, stored.key)
+            if current is not None and current.stamp_ns == stored.stamp_ns:
+                index.save(connection, stored)
+
+    def _commit(  # noqa: PLR0913
+        self,
+        bucket: str,
+        key: str,
+        file: Path,
+        etag: str,
+        *,
+        attributes: Attributes,
+        condition: Condition,
+    ) -> Stored:
+        status = file.stat()
+        try:
+            check_key(key)
+            with self.database.transaction() as connection:
+                if index.bucket(connection, bucket) is None:
+                    raise no_such_bucket(bucket)
+                old = index.find(connection, bucket, key)
+                condition(old)
+                overflow = self.tree.place(file, bucket, key)
+                new = Stored(
+                    *(bucket, key, status.st_size, etag),
+                    *(self._clock.now_ns(), status.st_mtime_ns, overflow),
+                    *(attributes.headers, attributes.checksums, attributes.tags),
+                )
+                index.save(connection, new)
+        finally:
+            file.unlink(missing_ok=True)
+        if old is not None and old.overflow and not overflow:
+            self.file(old).unlink(missing_ok=True)
+        return new
+
+    # What SageMaker downloads
+
+    def materialise(
+        self, bucket: str, prefix: str, target: Path, *, shard: tuple[int, int] | None = None
+    ) -> int:
+        """
+        Make *target* hold the objects under *prefix*, as SageMaker's File mode does.
+
+        A prefix that is a whole folder becomes one symbolic link to it, whatever its size; else
+        *target* is a folder of hard links. Treat what is below it as read-only.
+
+        Args:
+            target: A path where nothing is yet; stays absent when there are no objects.
+            shard: (index, count): only every *count*-th object, counted from *index*.
+        Returns:
+            How many objects there are; 0 when *prefix* has none.
+
+        Raises:
+            DataError: An object has the name of another's folder, so that both cannot be files.
+        """
+        return mounts.materialise(self, bucket, prefix, target, shard)
+
+    def mount_source(self, bucket: str, prefix: str) -> Path | None:
+        """Return the folder on disk that holds just the objects under *prefix*, if one does."""
+        return mounts.source(self, bucket, prefix)
+
+    # After a crash
+
+    def recover(self) -> None:
+        """Make rows and files agree again after a server that was killed; reads every folder."""
+        self.tree.forget_unfinished()
+        for bucket in self.buckets():
+            with self.database.reading() as connection:
+                known = {stored.key: stored for stored in index.walk(connection, bucket.name, "")}
+            for key in self.tree.keys(bucket.name):
+                if key not in known:
+                    self._reread(Stored(bucket.name, key, 0, "", self._clock.now_ns(), 0))
+            for stored in known.values():
+                path = self.file(stored)
+                if not (path.exists() and describes(stored, path.stat())):
+                    self._reread(stored)
+
+    def _reread(self, stored: Stored) -> None:
+        """Make the row say what the file is."""
+        path = self.file(stored)
+        with self.database.transaction() as connection:
+            if not path.is_file():
+                index.delete(connection, stored.bucket, stored.key)
+                return
+            status = path.stat()
+            index.save(
+                connection,
+                replace(
+                    stored,
+                    size=status.st_size,
+                    etag=file_md5_hex(path),
+                    stamp_ns=status.st_mtime_ns,
+                    checksums={},
+                ),
+            )
+
+
+class Clock:
+    """Nanoseconds since 1970 that never repeat, so that each file of a process has its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def now_ns(self) -> int:
+        """Return the time, or a little more where the clock has not moved on."""
+        with self._lock:
+            self._last = max(self._last + 1, time.time_ns())
+            return self._last
+
+
+def describes(stored: Stored, status: os.stat_result) -> bool:
+    """Say whether the row and the file belong together."""
+    return (stored.stamp_ns, stored.size) == (status.st_mtime_ns, status.st_size)
+
+
+def md5_hex(content: bytes) -> str:
+    """Return the ETag of an object of these bytes."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def file_md5_hex(path: Path) -> str:
+    """Return the ETag of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    return digest.hexdigest()
+
+
+def no_such_bucket(bucket: str) -> ApiError:
+    """Return S3's error for a bucket that is not there."""
+    message = "The specified bucket does not exist"
+    return ApiError("NoSuchBucket", message, 404, fields={"BucketName": bucket})
+
+
+def no_such_key(key: str) -> ApiError:
+    """Return S3's error for an object that is not there."""
+    return ApiError("NoSuchKey", "The specified key does not exist.", 404, fields={"Key": key})
