@@ -1,0 +1,130 @@
+"""
+What there is: training jobs and endpoints, read from SageMaker.
+
+Takes clients, opens none. Storage is in ``storage``; following a running job in ``watch``.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from kennel.errors import JobError
+from kennel.jobs import naming
+from kennel.jobs.clients import Client
+from kennel.jobs.failures import is_missing
+from kennel.jobs.naming import PREFIX
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What stands behind an endpoint's name, and what earlier versions left; empty: nothing."""
+
+    status: str | None
+    configs: tuple[str, ...]
+    models: tuple[str, ...]
+
+
+def jobs(sagemaker: Client, *, most: int, status: str | None = None) -> list[Answer]:
+    """Return the summaries of kennel's newest training jobs, newest first."""
+    return list(islice(_jobs(sagemaker, status), most))
+
+
+def _jobs(sagemaker: Client, status: str | None) -> Iterator[Answer]:
+    pages = sagemaker.get_paginator("list_training_jobs").paginate(
+        NameContains=PREFIX,
+        SortBy="CreationTime",
+        SortOrder="Descending",
+        **({"StatusEquals": status} if status else {}),
+    )
+    for page in pages:
+        for summary in page["TrainingJobSummaries"]:
+            if summary["TrainingJobName"].startswith(PREFIX):  # NameContains means anywhere
+                yield summary
+
+
+def latest(sagemaker: Client, *, status: str | None = None) -> str:
+    """
+    Return the name of kennel's newest training job.
+
+    Raises:
+        JobError: There is none.
+    """
+    for summary in jobs(sagemaker, most=1, status=status):
+        return str(summary["TrainingJobName"])
+    raise JobError(
+        f"there is no {status.lower()} training job" if status else "there is no training job",
+        expected=f"a training job whose name starts with {PREFIX}, in this account and region",
+        remedy="kennel train" if status is None else "kennel jobs, or kennel train",
+    )
+
+
+def job(sagemaker: Client, name: str) -> Answer:
+    """Describe the training job *name*; JobError where there is none."""
+    found = _or_none(sagemaker.describe_training_job, TrainingJobName=name)
+    if found is None:
+        raise JobError(f"there is no training job {name}", remedy="kennel jobs lists them")
+    return found
+
+
+def artifact(described: Answer) -> str:
+    """Return the S3 URI of the model that a job has left, or say why there is none."""
+    uri = described.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    if not uri:
+        name, status = described["TrainingJobName"], described["TrainingJobStatus"]
+        raise JobError(
+            f"training job {name} is {status} and has left no model",
+            expected="a job that is Completed",
+            remedy=f"kennel logs {name}, or kennel deploy another job",
+        )
+    return str(uri)
+
+
+def endpoint(sagemaker: Client, name: str) -> Answer | None:
+    """Describe the endpoint *name*, if it exists."""
+    return _or_none(sagemaker.describe_endpoint, EndpointName=name)
+
+
+def deployed(sagemaker: Client, name: str) -> Deployed:
+    """Return what stands behind the endpoint *name*, and every version of it that is left."""
+    described = endpoint(sagemaker, name) or {}
+    current = described.get("EndpointConfigName")
+    configs = _versions(sagemaker, name, "list_endpoint_configs", "EndpointConfig")
+    models = _versions(sagemaker, name, "list_models", "Model")
+    return Deployed(
+        status=described.get("EndpointStatus"),
+        configs=_once(*([current] if current else []), *configs),
+        models=_once(*_models_of(sagemaker, current), *models),
+    )
+
+
+def _versions(sagemaker: Client, endpoint: str, operation: str, kind: str) -> Iterator[str]:
+    for page in sagemaker.get_paginator(operation).paginate(NameContains=f"{endpoint}-"):
+        for found in page[f"{kind}s"]:
+            if naming.is_version(found[f"{kind}Name"], of=endpoint):
+                yield found[f"{kind}Name"]
+
+
+def _models_of(sagemaker: Client, config: str | None) -> list[str]:
+    found = (
+        _or_none(sagemaker.describe_endpoint_config, EndpointConfigName=config) if config else {}
+    )
+    names = (variant.get("ModelName") for variant in (found or {}).get("ProductionVariants", ()))
+    return [n for n in names if n and _or_none(sagemaker.describe_model, ModelName=n)]
+
+
+def _once(*names: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _or_none(describe: Callable[..., Answer], **which: str) -> Answer | None:
+    try:
+        return dict(describe(**which))
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise

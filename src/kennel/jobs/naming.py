@@ -1,0 +1,55 @@
+"""
+Names that SageMaker takes, and that kennel finds its own work by.
+
+Pure: the caller gives the time and the chance. Every job of ours starts with ``kennel-``, since a
+list of jobs can be filtered by name and not by tag.
+"""
+
+import re
+from datetime import datetime
+
+from kennel.errors import SettingsError
+
+PREFIX = "kennel-"
+LONGEST = 63
+PATTERN = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
+
+
+def unique(stem: str, *, now: datetime, token: str) -> str:
+    """
+    Return ``STEM-YYYYMMDD-HHMMSS-TOKEN``, the stem cut so that it fits.
+
+    Args:
+        stem: Any text; what SageMaker does not take becomes a hyphen.
+        token: A few letters that differ between two calls of the same second.
+    """
+    end = f"-{now:%Y%m%d-%H%M%S}-{token}"
+    return f"{slug(stem)[: LONGEST - len(end)].rstrip('-')}{end}"
+
+
+def is_version(name: str, *, of: str) -> bool:
+    """Say whether ``unique(of)`` made *name*, and not the name of an endpoint that starts alike."""
+    return re.fullmatch(re.escape(slug(of)) + r"-\d{8}-\d{6}-[0-9a-f]+", name) is not None
+
+
+def slug(text: str) -> str:
+    """Keep letters and digits; everything between them becomes one hyphen."""
+    return re.sub(r"[^a-zA-Z0-9]+", "-", text).strip("-") or "x"
+
+
+def job(wanted: str | None, model: str, *, now: datetime, token: str) -> str:
+    """Return the name of a new training job: the wanted one under our prefix, or a new one."""
+    if wanted is None:
+        return unique(f"{PREFIX}{model}", now=now, token=token)
+    return checked(wanted if wanted.startswith(PREFIX) else PREFIX + wanted)
+
+
+def checked(name: str) -> str:
+    """Return *name* if SageMaker takes it."""
+    if len(name) > LONGEST or not PATTERN.fullmatch(name):
+        raise SettingsError(
+            f"{name!r} is no name for SageMaker",
+            expected=f"letters, digits and hyphens between them, {LONGEST} characters at most",
+            remedy=slug(name)[:LONGEST].rstrip("-"),
+        )
+    return name

@@ -1,0 +1,211 @@
+"""
+SageMaker requests as plain dictionaries.
+
+Pure: no boto3, no clock, no environment. The same dictionary is what a test compares, what
+``--dry-run`` prints and what ``aws.send`` sends. What the settings mean for them stands in
+``compose``; which requests make a deployment, in ``plan``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kennel import contract
+from kennel.errors import HyperparameterError
+
+Request = dict[str, Any]
+
+VARIANT = "main"
+TAG_PREFIX = "kennel:"
+# These start on driver 470 unless told otherwise; a CUDA 12 image needs 525 (here: 550).
+OLD_DRIVER_FAMILIES = ("ml.g4dn.", "ml.g5.", "ml.p4d.", "ml.p4de.")
+CUDA_12_AMI = "al2-ami-sagemaker-inference-gpu-3-1"
+
+
+@dataclass(frozen=True)
+class Instances:
+    """The machines that a training job runs on, and for how long they are kept warm after it."""
+
+    type: str
+    count: int = 1
+    volume_gb: int = 50
+    keep_alive_s: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One training run, as the user means it."""
+
+    image: str
+    role: str
+    channels: Mapping[str, str]  # channel name → S3 prefix
+    output: str  # S3 prefix that receives JOB/output/model.tar.gz
+    instances: Instances
+    max_runtime_s: int = 24 * 3600
+    max_wait_s: int | None = None  # set: use Spot, and wait this long in all
+    checkpoints: str | None = None  # S3 prefix that /opt/ml/checkpoints is synced with
+    hyperparameters: Mapping[str, object] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The machines behind an endpoint, and how long its container may take to start."""
+
+    instance_type: str
+    count: int = 1
+    ami_version: str | None = None
+    startup_timeout_s: int = contract.STARTUP_TIMEOUT_S
+
+
+def training_job(job: TrainingJob, *, name: str) -> Request:
+    """
+    Build the ``CreateTrainingJob`` request.
+
+    Args:
+        job: What to train, on what.
+        name: Unique in the account and region: see ``naming``.
+    Raises:
+        HyperparameterError: There are more, or longer ones, than SageMaker takes.
+    """
+    return {
+        "TrainingJobName": name,
+        "RoleArn": job.role,
+        "AlgorithmSpecification": {
+            "TrainingImage": job.image,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": metric_definitions(),
+        },
+        "HyperParameters": hyperparameters(job.hyperparameters),
+        "InputDataConfig": [channel(n, uri) for n, uri in job.channels.items()],
+        "OutputDataConfig": {"S3OutputPath": job.output},
+        "ResourceConfig": resources(job.instances),
+        **({"Environment": dict(job.environment)} if job.environment else {}),
+        **({"CheckpointConfig": {"S3Uri": job.checkpoints}} if job.checkpoints else {}),
+        **stopping(job),
+        "Tags": tags(job.tags),
+    }
+
+
+def metric_definitions() -> list[Request]:
+    """List what SageMaker reads out of the log, in its own words."""
+    return [{"Name": name, "Regex": regex} for name, regex in contract.METRIC_DEFINITIONS.items()]
+
+
+def hyperparameters(values: Mapping[str, object]) -> dict[str, str]:
+    """Write every value as the string that SageMaker takes: ``true``, not ``True``."""
+    texts = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in values.items()}
+    if len(texts) > contract.MAX_HYPERPARAMETERS:
+        raise HyperparameterError(
+            f"there are {len(texts)} hyperparameters",
+            expected=f"at most {contract.MAX_HYPERPARAMETERS}",
+        )
+    for key, text in texts.items():
+        _fits(f"hyperparameter name {key!r}", key, contract.HYPERPARAMETER_KEY_CHARS)
+        _fits(f"hyperparameter {key}", text, contract.HYPERPARAMETER_VALUE_CHARS)
+    return texts
+
+
+def _fits(what: str, text: str, longest: int) -> None:
+    if len(text) > longest:
+        raise HyperparameterError(
+            f"{what} has {len(text)} characters", expected=f"at most {longest}"
+        )
+
+
+def channel(name: str, uri: str) -> Request:
+    """Describe one input channel: the prefix *uri*, copied whole to every instance."""
+    source = {
+        "S3DataType": "S3Prefix",
+        "S3Uri": uri,
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    return {"ChannelName": name, "InputMode": "File", "DataSource": {"S3DataSource": source}}
+
+
+def resources(instances: Instances) -> Request:
+    """Describe the machines of a training job."""
+    warm = {"KeepAlivePeriodInSeconds": instances.keep_alive_s} if instances.keep_alive_s else {}
+    return {
+        "InstanceType": instances.type,
+        "InstanceCount": instances.count,
+        "VolumeSizeInGB": instances.volume_gb,
+        **warm,
+    }
+
+
+def stopping(job: TrainingJob) -> Request:
+    """Say when SageMaker must give up, and whether it may use Spot capacity to get there."""
+    condition = {"MaxRuntimeInSeconds": job.max_runtime_s}
+    if job.max_wait_s is None:
+        return {"StoppingCondition": condition}
+    return {
+        "EnableManagedSpotTraining": True,
+        "StoppingCondition": condition | {"MaxWaitTimeInSeconds": job.max_wait_s},
+    }
+
+
+def tags(values: Mapping[str, str]) -> list[Request]:
+    """Mark a resource as ours: ``kennel:model = resnet18``."""
+    return [{"Key": f"{TAG_PREFIX}{key}", "Value": value} for key, value in values.items()]
+
+
+def model(name: str, *, image: str, role: str, artifact: str, marks: Mapping[str, str]) -> Request:
+    """Build the ``CreateModel`` request for the archive at S3 URI *artifact*."""
+    return {
+        "ModelName": name,
+        "ExecutionRoleArn": role,
+        "PrimaryContainer": {"Image": image, "ModelDataUrl": artifact},
+        "Tags": tags(marks),
+    }
+
+
+def endpoint_config(
+    name: str, *, model: str, variant: Variant, marks: Mapping[str, str]
+) -> Request:
+    """Build the ``CreateEndpointConfig`` request: one variant that takes all the traffic."""
+    ami = variant.ami_version or default_ami_version(variant.instance_type)
+    production = {
+        "VariantName": VARIANT,
+        "ModelName": model,
+        "InstanceType": variant.instance_type,
+        "InitialInstanceCount": variant.count,
+        "InitialVariantWeight": 1.0,
+        "ContainerStartupHealthCheckTimeoutInSeconds": variant.startup_timeout_s,
+        **({"InferenceAmiVersion": ami} if ami else {}),
+    }
+    return {"EndpointConfigName": name, "ProductionVariants": [production], "Tags": tags(marks)}
+
+
+def default_ami_version(instance_type: str) -> str | None:
+    """Return the host image whose driver runs CUDA 12, where the default host's does not."""
+    return CUDA_12_AMI if instance_type.startswith(OLD_DRIVER_FAMILIES) else None
+
+
+def endpoint(name: str, *, config: str, marks: Mapping[str, str]) -> Request:
+    """Build the ``CreateEndpoint`` request."""
+    return {"EndpointName": name, "EndpointConfigName": config, "Tags": tags(marks)}
+
+
+def endpoint_update(name: str, *, config: str) -> Request:
+    """Build the ``UpdateEndpoint`` request: the new fleet is healthy before the old one goes."""
+    return {"EndpointName": name, "EndpointConfigName": config}
+
+
+def bucket(name: str, *, region: str) -> Request:
+    """Build the ``CreateBucket`` request; us-east-1 is the one region that must not be named."""
+    if region == "us-east-1":
+        return {"Bucket": name}
+    return {"Bucket": name, "CreateBucketConfiguration": {"LocationConstraint": region}}
+
+
+def invocation(endpoint: str, *, body: bytes, content_type: str, top: int) -> Request:
+    """Build the ``InvokeEndpoint`` request for one picture and its *top* classes."""
+    return {
+        "EndpointName": endpoint,
+        "Body": body,
+        "ContentType": content_type,
+        "Accept": "application/json",
+        "CustomAttributes": f"top_k={top}",
+    }

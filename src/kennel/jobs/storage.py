@@ -1,0 +1,114 @@
+"""
+S3 as the jobs need it: addresses, folders, buckets, archives that a job left.
+
+Takes clients, opens none. Uploading a dataset stands in kennel.datasets.stage.
+"""
+
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from kennel import contract
+from kennel.errors import JobError, SettingsError
+from kennel.jobs.clients import Client
+from kennel.jobs.failures import code_of, is_missing
+
+
+@dataclass(frozen=True)
+class Location:
+    """A bucket and a key or prefix in it."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, uri: str) -> "Location":
+        """Take ``s3://bucket/key`` apart; SettingsError for anything else."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        if not uri.startswith("s3://") or not bucket:
+            raise SettingsError(f"{uri!r} is no S3 address", expected="s3://BUCKET/PREFIX")
+        return cls(bucket, key)
+
+    def __str__(self) -> str:
+        """Write it as an S3 URI."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    def __truediv__(self, name: str) -> "Location":
+        """Return the location *name* below this one."""
+        return Location(self.bucket, "/".join(p for p in (self.key.rstrip("/"), name) if p))
+
+
+def bucket_exists(s3: Client, name: str) -> bool:
+    """Say whether the bucket is there; SettingsError where it is somebody else's."""
+    try:
+        s3.head_bucket(Bucket=name)
+    except ClientError as error:
+        if is_missing(error):
+            return False
+        if code_of(error) in {"403", "AccessDenied"}:
+            raise SettingsError(
+                f"bucket {name} exists, and these credentials may not use it",
+                expected="a bucket of your own: their names are shared by all AWS accounts",
+                remedy="[aws] bucket in kennel.toml",
+            ) from error
+        raise
+    return True
+
+
+def folders(s3: Client, location: Location) -> list[str]:
+    """Return the names of the folders just below *location*."""
+    prefix = f"{location.key.rstrip('/')}/" if location.key else ""
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=location.bucket, Prefix=prefix, Delimiter="/"
+    )
+    return [
+        found["Prefix"].removeprefix(prefix).rstrip("/")
+        for page in pages
+        for found in page.get("CommonPrefixes", [])
+    ]
+
+
+def listing(s3: Client, location: Location) -> Iterator[tuple[str, int, str]]:
+    """Yield key, size in bytes and ETag of every object under *location*; nothing if no bucket."""
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=location.bucket, Prefix=location.key
+    )
+    try:
+        for page in pages:
+            for found in page.get("Contents", []):
+                yield found["Key"], found["Size"], found["ETag"].strip('"')
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+
+
+def outputs(described: dict[str, Any]) -> Location:
+    """Return where the job's output.tar.gz is, given its description."""
+    output = Location.parse(described["OutputDataConfig"]["S3OutputPath"])
+    return output / f"{described['TrainingJobName']}/output/{contract.OUTPUT_ARCHIVE}"
+
+
+def unpack(s3: Client, archive: Location, target: Path) -> list[Path]:
+    """
+    Fetch a .tar.gz and unpack it into *target*; return its files.
+
+    Raises:
+        JobError: There is no such object.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile() as file:
+        try:
+            s3.download_fileobj(archive.bucket, archive.key, file)
+        except ClientError as error:
+            if is_missing(error):
+                raise JobError(f"there is nothing at {archive}") from error
+            raise
+        file.seek(0)
+        with tarfile.open(fileobj=file, mode="r:gz") as tar:
+            tar.extractall(target, filter="data")
+            return [target / member.name for member in tar.getmembers() if member.isfile()]

@@ -1,0 +1,271 @@
+"""
+Follow a training job or an endpoint: its status, its log lines, its metrics, as they come.
+
+Asks, and yields what is new as values; how they look is the command line's matter. It knows no
+sleep and no clock but those it is given.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from kennel import contract
+from kennel.errors import JobError
+from kennel.jobs import lookup
+from kennel.jobs.clients import Client
+from kennel.jobs.failures import THROTTLED, code_of, is_missing
+from kennel.jobs.lookup import Answer
+
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
+PAUSE_PER_COST = 20  # asking may take a twentieth of the time
+PAGES_AT_ONCE = 50  # of one log stream, before the status is asked again
+
+
+@dataclass(frozen=True)
+class Status:
+    """The job or endpoint is in another state than before."""
+
+    status: str
+    detail: str = ""  # a training job's secondary status
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a log."""
+
+    text: str
+    stream: str
+    timestamp_ms: int
+
+    @property
+    def host(self) -> str:
+        """``algo-1`` of the stream ``JOB/algo-1-1700000000``."""
+        return re.sub(r"-\d+$", "", self.stream.rpartition("/")[2])
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last event: how the job or endpoint is described now that it has settled."""
+
+    described: Answer
+
+
+Event = Status | Line | Ended
+Sleep = Callable[[float], object]
+
+
+class LogReader:
+    """
+    Read the lines of a log group's streams once each.
+
+    Args:
+        logs: A CloudWatch Logs client.
+        prefix: Of the streams' names; a training job's is ``JOB/``.
+    """
+
+    def __init__(self, logs: Client, group: str, prefix: str = "") -> None:
+        self._logs = logs
+        self._group = group
+        self._prefix = prefix
+        self._tokens: dict[str, str] = {}
+
+    def new_lines(self) -> Iterator[Line]:
+        """Yield the lines that have come since the last call, in the order of their time."""
+        lines = [line for stream in self._streams() for line in self._new_of(stream)]
+        yield from sorted(lines, key=lambda line: line.timestamp_ms)
+
+    def _streams(self) -> list[str]:
+        names = {"logStreamNamePrefix": self._prefix} if self._prefix else {}
+        try:
+            pages = self._logs.get_paginator("describe_log_streams").paginate(
+                logGroupName=self._group, **names
+            )
+            return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+        except ClientError as error:
+            if is_missing(error):  # nothing has been written yet
+                return []
+            raise
+
+    def _new_of(self, stream: str) -> Iterator[Line]:
+        for _ in range(PAGES_AT_ONCE):
+            token = self._tokens.get(stream)
+            page = self._logs.get_log_events(
+                logGroupName=self._group,
+                logStreamName=stream,
+                startFromHead=True,
+                **({"nextToken": token} if token else {}),
+            )
+            for event in page["events"]:
+                yield Line(event["message"].rstrip("\n"), stream, event["timestamp"])
+            self._tokens[stream] = page["nextForwardToken"]
+            if page["nextForwardToken"] == token:  # AWS's sign that this is the end for now
+                return
+
+
+def training_log(logs: Client, name: str) -> LogReader:
+    """Return a reader of the training job *name*."""
+    return LogReader(logs, contract.TRAINING_LOG_GROUP, f"{name}/")
+
+
+def endpoint_log(logs: Client, name: str) -> LogReader:
+    """Return a reader of the endpoint *name*."""
+    return LogReader(logs, f"{contract.ENDPOINT_LOG_GROUP}/{name}")
+
+
+def pause_s(cost_s: float, refusals: int) -> float:
+    """
+    Say how long to wait before asking again.
+
+    A server that answers in milliseconds is asked a few times a second, one across the world every
+    ten seconds; each refusal in a row doubles the wait.
+
+    Args:
+        cost_s: How long asking took.
+        refusals: How often in a row AWS has asked for patience.
+    """
+    usual = min(max(SHORTEST_PAUSE_S, cost_s * PAUSE_PER_COST), LONGEST_PAUSE_S)
+    return usual if not refusals else LONGEST_PAUSE_S * 2.0 ** min(refusals - 1, 3)
+
+
+def polled(
+    ask: Callable[[], list[Event]], *, sleep: Sleep, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Event]:
+    """Yield what *ask* returns, again and again, until it returns ``Ended``."""
+    refusals = 0
+    while True:
+        start, events = clock(), []
+        try:
+            events = ask()
+            refusals = 0
+        except ClientError as error:
+            if code_of(error) not in THROTTLED:
+                raise
+            refusals += 1
+        yield from events
+        if events and isinstance(events[-1], Ended):
+            return
+        sleep(pause_s(clock() - start, refusals))
+
+
+def training(
+    sagemaker: Client,
+    reader: LogReader,
+    name: str,
+    *,
+    sleep: Sleep = time.sleep,
+) -> Iterator[Event]:
+    """
+    Follow the training job *name* until it has ended and its last lines have arrived.
+
+    Yields:
+        Status whenever it changes, every Line once, and Ended at last.
+    """
+    seen: list[Status] = []
+    ended: list[Answer] = []
+
+    def ask() -> list[Event]:
+        if ended:  # lines arrive a little after the status does: this is the second look
+            return [*reader.new_lines(), Ended(ended[0])]
+        described = lookup.job(sagemaker, name)
+        events: list[Event] = [*new_statuses(described, seen), *reader.new_lines()]
+        if described["TrainingJobStatus"] in contract.TRAINING_ENDED:
+            ended.append(described)
+        return events
+
+    return polled(ask, sleep=sleep)
+
+
+def new_statuses(described: Answer, seen: list[Status]) -> list[Status]:
+    """Return the secondary statuses that a job has gone through and that are not in *seen* yet."""
+    transitions = described.get("SecondaryStatusTransitions") or [
+        {"Status": described["SecondaryStatus"]}
+    ]
+    status = described["TrainingJobStatus"]
+    known = {(s.detail, s.message) for s in seen}
+    new = [
+        Status(status, t["Status"], t.get("StatusMessage", ""))
+        for t in transitions
+        if (t["Status"], t.get("StatusMessage", "")) not in known
+    ]
+    seen.extend(new)
+    return new
+
+
+def endpoint(sagemaker: Client, name: str, *, sleep: Sleep = time.sleep) -> Iterator[Event]:
+    """Follow the endpoint *name* until it has settled; one that disappears is described as such."""
+    last: list[str] = []
+
+    def ask() -> list[Event]:
+        described = lookup.endpoint(sagemaker, name) or gone(name)
+        status = described["EndpointStatus"]
+        events: list[Event] = [] if last[-1:] == [status] else [Status(status)]
+        last.append(status)
+        settled = status in contract.ENDPOINT_SETTLED or status == "Deleted"
+        return [*events, Ended(described)] if settled else events
+
+    return polled(ask, sleep=sleep)
+
+
+def gone(name: str) -> Answer:
+    """Describe an endpoint that is not there."""
+    return {"EndpointName": name, "EndpointStatus": "Deleted"}
+
+
+def metrics_in(text: str) -> dict[str, float]:
+    """Return the metrics that SageMaker reads out of a log line."""
+    found = ((n, re.search(r, text)) for n, r in contract.METRIC_DEFINITIONS.items())
+    return {name: float(match[1]) for name, match in found if match and _is_number(match[1])}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def final_metrics(described: Answer) -> dict[str, float]:
+    """Return the last value of every metric of a job."""
+    return {m["MetricName"]: m["Value"] for m in described.get("FinalMetricDataList", [])}
+
+
+def completed(described: Answer) -> Answer:
+    """Return the description of a job that has completed; JobError for any other end."""
+    name, status = described["TrainingJobName"], described["TrainingJobStatus"]
+    if status == "Completed":
+        return described
+    reason = described.get("FailureReason") or described.get("SecondaryStatus", "")
+    raise JobError(f"training job {name} ended as {status}: {reason}", remedy=f"kennel logs {name}")
+
+
+def in_service(described: Answer, *, config: str) -> Answer:
+    """
+    Return the description of an endpoint that serves *config*.
+
+    Raises:
+        JobError: It failed, or it went back to the version before.
+    """
+    name, status = described["EndpointName"], described["EndpointStatus"]
+    serving = described.get("EndpointConfigName", config)
+    if status == "InService" and serving == config:
+        return described
+    reason = described.get("FailureReason", "SageMaker gave no reason")
+    what = (
+        f"endpoint {name} went back to {serving}"
+        if status == "InService"
+        else f"endpoint {name} is {status}"
+    )
+    raise JobError(f"{what}: {reason}", remedy=f"kennel logs --endpoint {name}")
+
+
+def saving(described: Answer) -> float | None:
+    """Return the share that Spot saved, 0 to 1; None for a job on demand."""
+    trained, billed = described.get("TrainingTimeInSeconds"), described.get("BillableTimeInSeconds")
+    if not described.get("EnableManagedSpotTraining") or not trained or billed is None:
+        return None
+    return 1 - float(billed) / float(trained)

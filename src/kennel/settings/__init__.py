@@ -1,0 +1,11 @@
+"""
+What the user asks for: kennel.toml, the environment and command options as one frozen value.
+
+``model`` says which settings there are, their defaults and their ranges; ``load`` finds them and
+judges them. Hyperparameters are only carried here: kennel.training.hyperparameters knows them.
+"""
+
+from kennel.settings.load import FILE_NAME, load
+from kennel.settings.model import Aws, Data, Deploy, Images, Local, Settings, Train
+
+__all__ = ["FILE_NAME", "Aws", "Data", "Deploy", "Images", "Local", "Settings", "Train", "load"]

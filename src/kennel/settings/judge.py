@@ -1,0 +1,118 @@
+"""
+Judge every value that was found, and make the settings of them.
+
+Which settings there are stands in ``model``; where values are looked for in ``load``.
+"""
+
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kennel.errors import SettingsError
+from kennel.settings.model import Settings
+
+TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value as it was found, where, and the folder that a relative path in it starts from."""
+
+    value: object
+    origin: str
+    base: Path
+
+
+Layer = dict[tuple[str, str], Found]  # (section, key) → value; a free table is a section "a.b"
+
+
+def sections() -> list[str]:
+    """Return the names of the sections."""
+    return [field.name for field in dataclasses.fields(Settings)]
+
+
+def tables() -> list[str]:
+    """Return the names of the tables whose keys are the user's own, e.g. train.environment."""
+    return [f"{s}.{key}" for s in sections() for key, kind in fields(s).items() if is_table(kind)]
+
+
+def fields(section: str) -> dict[str, Any]:
+    """Return the keys of *section* with their types."""
+    return typing.get_type_hints(typing.get_type_hints(Settings)[section])
+
+
+def is_table(kind: object) -> bool:
+    """Say whether a setting is a table of the user's own names."""
+    return typing.get_origin(kind) is Mapping
+
+
+def build(layer: Layer, root: Path) -> Settings:
+    """Judge every value and make the settings of them; *root* is where default paths start."""
+    hints = typing.get_type_hints(Settings)
+    return Settings(**{name: _section(name, hints[name], layer, root) for name in sections()})
+
+
+def _section(section: str, kind: Any, layer: Layer, root: Path) -> Any:  # noqa: ANN401 - any of the section classes
+    made = kind(**dict(_values(section, kind, layer)))
+    rooted = {
+        field.name: root / value
+        for field in dataclasses.fields(made)
+        if isinstance(value := getattr(made, field.name), Path)
+    }
+    return dataclasses.replace(made, **rooted)
+
+
+def _values(section: str, kind: type, layer: Layer) -> Iterator[tuple[str, object]]:
+    for field in dataclasses.fields(kind):
+        hint = fields(section)[field.name]
+        if is_table(hint):
+            inside = {k: v for (s, k), v in layer.items() if s == f"{section}.{field.name}"}
+            yield field.name, {key: text(found) for key, found in inside.items()}
+        elif (section, field.name) in layer:
+            yield field.name, judge(layer[section, field.name], hint, field.metadata)
+
+
+def text(found: Found) -> str:
+    """Return a value of a free table as the string that SageMaker takes: true, not True."""
+    match found.value:
+        case bool(value):
+            return str(value).lower()
+        case str() | int() | float():
+            return str(found.value)
+    raise SettingsError(f"{found.origin} is {found.value!r}", expected="a text, number or boolean")
+
+
+def judge(found: Found, hint: object, metadata: Mapping[str, Any]) -> object:
+    """Return the value in its type, or say what is wrong with it."""
+    (kind,) = [k for k in typing.get_args(hint) or (hint,) if k is not types.NoneType]
+    value = _typed(found, kind)
+    if "pattern" in metadata and not re.fullmatch(metadata["pattern"], str(value)):
+        raise _wrong(found, f"a value such as {metadata['example']}")
+    if "low" in metadata and not metadata["low"] <= typing.cast("int", value) <= metadata["high"]:
+        raise _wrong(found, f"a whole number from {metadata['low']} to {metadata['high']}")
+    return value
+
+
+def _typed(found: Found, kind: object) -> object:
+    value = found.value
+    if kind is bool:
+        truth = value if isinstance(value, bool) else TRUTHS.get(str(value).lower())
+        if truth is None:
+            raise _wrong(found, "true or false")
+        return truth
+    if kind is int:
+        if isinstance(value, bool) or not re.fullmatch(r"-?\d{1,18}", str(value)):
+            raise _wrong(found, "a whole number")
+        return int(str(value))
+    if not isinstance(value, str | Path):
+        raise _wrong(found, "a text in quotes")
+    return found.base / Path(value).expanduser() if kind is Path else str(value)
+
+
+def _wrong(found: Found, expected: str) -> SettingsError:
+    return SettingsError(f"{found.origin} is {found.value!r}", expected=expected)

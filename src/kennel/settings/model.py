@@ -1,0 +1,129 @@
+"""
+Every setting, with its default and its range: the sections of kennel.toml, one class each.
+
+Values only. Where they come from stands in ``load``; what a training job makes of
+``hyperparameters`` stands in kennel.training.hyperparameters.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kennel import contract
+from kennel.errors import SettingsError
+
+ROLE_PATTERN = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+"
+NAME_PATTERN = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"  # of training jobs and endpoints alike
+INSTANCE_PATTERN = r"ml\.[a-z0-9-]+\.[a-z0-9]+"
+DAY_S = 24 * 3600
+
+
+def _within(low: int, high: int) -> dict[str, Any]:
+    return {"low": low, "high": high}
+
+
+def _like(pattern: str, example: str) -> dict[str, Any]:
+    return {"pattern": pattern, "example": example}
+
+
+@dataclass(frozen=True)
+class Aws:
+    """Where things run, and as whom."""
+
+    region: str | None = field(default=None, metadata=_like(r"[a-z]{2}(-[a-z]+)+-\d", "eu-west-1"))
+    role: str | None = field(
+        default=None,
+        metadata=_like(ROLE_PATTERN, "arn:aws:iam::123456789012:role/kennel"),
+    )
+    bucket: str | None = field(
+        default=None, metadata=_like(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "kennel-pictures")
+    )
+    prefix: str = field(
+        default="kennel", metadata=_like(r"[\w!.*'()-]+(/[\w!.*'()-]+)*", "teams/vision/kennel")
+    )
+
+
+@dataclass(frozen=True)
+class Images:
+    """The container images; the process runtime of local mode only notes their names."""
+
+    train: str | None = None
+    serve: str | None = None
+
+
+@dataclass(frozen=True)
+class Data:
+    """The dataset to train on, and its name in the bucket (default: its folder's name)."""
+
+    folder: Path = Path("data")
+    name: str | None = field(default=None, metadata=_like(r"[\w.-]{1,128}", "clothing"))
+
+
+@dataclass(frozen=True)
+class Train:
+    """A training job: its machines, its limits, its hyperparameters."""
+
+    instance_type: str = field(
+        default="ml.g4dn.xlarge", metadata=_like(INSTANCE_PATTERN, "ml.g4dn.xlarge")
+    )
+    instance_count: int = field(default=1, metadata=_within(1, 100))
+    volume_gb: int = field(default=50, metadata=_within(1, 16384))
+    max_runtime_s: int = field(default=DAY_S, metadata=_within(1, 28 * DAY_S))
+    spot: bool = False
+    max_wait_s: int | None = field(default=None, metadata=_within(2, 2 * 28 * DAY_S))
+    keep_alive_s: int = field(default=0, metadata=_within(0, contract.MAX_KEEP_ALIVE_S))
+    checkpoints: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """An endpoint: its name, its machines, its patience."""
+
+    endpoint: str = field(default="kennel", metadata=_like(NAME_PATTERN, "kennel-clothing"))
+    instance_type: str = field(
+        default="ml.m5.large", metadata=_like(INSTANCE_PATTERN, "ml.m5.large")
+    )
+    instance_count: int = field(default=1, metadata=_within(1, 100))
+    inference_ami_version: str | None = None
+    startup_timeout_s: int = field(
+        default=contract.STARTUP_TIMEOUT_S, metadata=_within(60, contract.MAX_STARTUP_TIMEOUT_S)
+    )
+
+
+@dataclass(frozen=True)
+class Local:
+    """The local server."""
+
+    port: int = field(default=4510, metadata=_within(0, 65535))
+    state: Path = Path(".kennel/local")
+    runtime: str = field(default="process", metadata=_like(r"process", "process"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of it."""
+
+    aws: Aws = field(default_factory=Aws)
+    images: Images = field(default_factory=Images)
+    data: Data = field(default_factory=Data)
+    train: Train = field(default_factory=Train)
+    deploy: Deploy = field(default_factory=Deploy)
+    local: Local = field(default_factory=Local)
+
+    def __post_init__(self) -> None:
+        """Refuse what AWS would refuse only after the data is uploaded."""
+        train = self.train
+        if train.max_wait_s is not None and train.max_wait_s <= train.max_runtime_s:
+            raise SettingsError(
+                f"[train] max_wait_s is {train.max_wait_s}, max_runtime_s {train.max_runtime_s}",
+                expected="max_wait_s above max_runtime_s: it counts the wait for Spot as well",
+            )
+        if train.spot and train.keep_alive_s:
+            raise SettingsError(
+                f"[train] spot and keep_alive_s = {train.keep_alive_s} exclude each other",
+                expected="a warm pool keeps on-demand instances; Spot instances cannot be kept",
+                remedy="set keep_alive_s = 0, or spot = false",
+            )
