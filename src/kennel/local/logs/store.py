@@ -5,9 +5,10 @@ Events are in order of (timestamp, row): a Position names a place between two of
 a restart. What the API makes of it (tokens, errors, patterns) is in operations.
 """
 
+import heapq
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ CREATE TABLE IF NOT EXISTS log_events (
 );
 CREATE INDEX IF NOT EXISTS log_events_order ON log_events (stream, timestamp_ms, id)
 """
-BATCH = 1000
+BATCH = 200  # events of each stream in memory at a time
 
 
 class Position(NamedTuple):
@@ -139,7 +140,7 @@ def insert(
     if not rows:
         return
     statement = "INSERT INTO log_events (stream, timestamp_ms, ingestion_ms, message)"
-    connection.executemany(f"{statement} VALUES (?, ?, ?, ?)", rows)  # noqa: S608 - a constant
+    connection.executemany(f"{statement} VALUES (?, ?, ?, ?)", rows)
     times = [row[1] for row in rows]
     connection.execute(
         "UPDATE log_streams SET first_ms = MIN(IFNULL(first_ms, ?1), ?1),"
@@ -189,17 +190,24 @@ def find_stream(connection: sqlite3.Connection, group: str, name: str) -> Stream
 
 
 def after(
-    connection: sqlite3.Connection, ids: Sequence[int], position: Position, span: Span
+    connection: sqlite3.Connection, ids: Iterable[int], position: Position, span: Span
 ) -> Iterator[Event]:
-    """Yield the events of streams *ids* that come after *position*, oldest first."""
-    marks = ", ".join("?" for _ in ids)
+    """Yield the events of the streams *ids* that come after *position*, oldest first."""
+    each = (after_in(connection, stream, position, span) for stream in ids)
+    return heapq.merge(*each, key=lambda event: event.position)
+
+
+def after_in(
+    connection: sqlite3.Connection, stream: int, position: Position, span: Span
+) -> Iterator[Event]:
+    """Yield the events of one stream that come after *position*, oldest first."""
     query = (
-        f"SELECT id, stream, timestamp_ms, ingestion_ms, message FROM log_events WHERE stream IN"  # noqa: S608 - question marks
-        f" ({marks}) AND (timestamp_ms, id) > (?, ?) AND timestamp_ms >= ? AND timestamp_ms < ?"
+        "SELECT id, stream, timestamp_ms, ingestion_ms, message FROM log_events WHERE stream = ?"
+        " AND (timestamp_ms, id) > (?, ?) AND timestamp_ms >= ? AND timestamp_ms < ?"
         " ORDER BY timestamp_ms, id LIMIT ?"
     )
     while True:
-        arguments = (*ids, *position, span.start_ms, span.end_ms, BATCH)
+        arguments = (stream, *position, span.start_ms, span.end_ms, BATCH)
         batch = [Event(*row) for row in connection.execute(query, arguments)]
         yield from batch
         if len(batch) < BATCH:
