@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
-from kennel.local.s3.keys import upper_bound
+from kennel.local.s3.keys import next_key, upper_bound
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS s3_buckets (
@@ -107,25 +107,24 @@ def from_row(row: sqlite3.Row) -> Stored:
 
 
 def page(
-    connection: sqlite3.Connection, bucket: str, prefix: str, after: str, limit: int
+    connection: sqlite3.Connection, bucket: str, prefix: str, start: str, limit: int
 ) -> list[Stored]:
-    """Return at most *limit* objects whose key starts with *prefix* and is above *after*."""
+    """Return at most *limit* objects whose key starts with *prefix* and is not below *start*."""
     end = upper_bound(prefix)
-    query = "SELECT * FROM s3_objects WHERE bucket = ? AND key > ? AND key >= ?"
-    arguments: list[str | int] = [bucket, after, prefix]
-    if end is not None:
-        query += " AND key < ?"
-        arguments.append(end)
-    rows = connection.execute(f"{query} ORDER BY key LIMIT ?", [*arguments, limit])
+    query = (
+        "SELECT * FROM s3_objects WHERE bucket = ? AND key >= ? AND (? IS NULL OR key < ?)"
+        " ORDER BY key LIMIT ?"
+    )
+    rows = connection.execute(query, (bucket, max(start, prefix), end, end, limit))
     return [from_row(row) for row in rows]
 
 
 def walk(connection: sqlite3.Connection, bucket: str, prefix: str) -> Iterator[Stored]:
     """Yield every object under *prefix* in order, some at a time."""
-    after = ""
-    while batch := page(connection, bucket, prefix, after, BATCH):
+    start = ""
+    while batch := page(connection, bucket, prefix, start, BATCH):
         yield from batch
-        after = batch[-1].key
+        start = next_key(batch[-1].key)
 
 
 def overflows(connection: sqlite3.Connection, bucket: str, prefix: str) -> bool:

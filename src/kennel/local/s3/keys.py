@@ -62,6 +62,11 @@ def upper_bound(prefix: str) -> str | None:
     return kept[:-1] + chr(SURROGATES.stop if successor in SURROGATES else successor)
 
 
+def next_key(key: str) -> str:
+    """Return the least text above *key*."""
+    return f"{key}\0"
+
+
 def relative(key: str, prefix: str) -> str | None:
     """
     Return where SageMaker puts object *key* when it downloads *prefix*; None for folder markers.
