@@ -1,0 +1,1 @@
+"""Runs in the training image: reads the channels, trains, and leaves artifact and reports."""

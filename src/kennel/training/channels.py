@@ -1,0 +1,172 @@
+"""
+From the job's channels to three lists of pictures: which folders are which split, and what is left
+once unreadable files and impossible classes are dealt with.
+
+Turning pictures into tensors is in pictures.py. The channel ``weights`` is read in weights.py.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kennel.contract import ContainerPaths
+from kennel.datasets import folders, split
+from kennel.datasets.folders import LAYOUT, Sample, Scan
+from kennel.datasets.verify import BadFile, inspect_all
+from kennel.errors import DataError
+from kennel.training import config
+from kennel.training.stopping import Stop
+
+WEIGHTS_CHANNEL = "weights"
+NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True)
+class Data:
+    """The pictures of a run, all readable, each class in every split."""
+
+    class_names: tuple[str, ...]  # label → name
+    train: tuple[Sample, ...]
+    valid: tuple[Sample, ...]
+    test: tuple[Sample, ...]  # empty: there is none
+    skipped: tuple[BadFile, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of pictures of each split."""
+        return {"train": len(self.train), "valid": len(self.valid), "test": len(self.test)}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What to put up with, and how to divide what is not divided."""
+
+    max_bad_share: float  # of unreadable files
+    valid_share: float  # of each class, held out of train where no validation split is given
+    test_share: float  # the same for the test, where train is all that is given
+    seed: int  # another seed, another division
+
+
+def read(paths: ContainerPaths, rules: Rules, stop: Stop) -> Data:
+    """
+    Find the splits and verify every picture.
+
+    Raises:
+        DataError: Channels that cannot be told apart, or are empty; too many unreadable files;
+            a class without pictures, or missing from a split.
+        Stopped: A stop was asked for.
+    """
+    scans = {name: folders.scan(folder) for name, folder in split_folders(paths).items()}
+    for name, scan in scans.items():
+        _require_pictures(name, scan)
+    bad = _unreadable(scans.values(), stop)
+    _require_few(bad, sum(len(scan.samples) for scan in scans.values()), rules)
+    scans = {name: _without(scan, bad) for name, scan in scans.items()}
+    _require_agreement(scans)
+    scans = _with_held_out(scans, rules)
+    names = scans["train"].class_names
+    samples = {name: scan.samples for name, scan in scans.items()}
+    return Data(names, samples["train"], samples["valid"], samples.get("test", ()), tuple(bad))
+
+
+def split_folders(paths: ContainerPaths) -> dict[str, Path]:
+    """
+    Return the folder of each split that is given: train, and perhaps valid and test.
+
+    Raises:
+        DataError: No channel holds the training pictures, or a channel's name says nothing.
+    """
+    channels = [name for name in _channels(paths) if name != WEIGHTS_CHANNEL]
+    if len(channels) == 1 and folders.split_of(channels[0]) in (None, "train"):
+        only = paths.channel(channels[0])
+        return folders.find_splits(only) or {"train": only}
+    found: dict[str, Path] = {}
+    for channel in channels:
+        name = folders.split_of(channel)
+        if name is None or name in found:
+            raise _unclear(channel, channels)
+        found[name] = paths.channel(channel)
+    if "train" not in found:
+        raise DataError(
+            f"no channel with training pictures: the job has {_listed(channels) or 'none'}",
+            expected="a channel called train, or a single channel with everything",
+        )
+    return found
+
+
+def _channels(paths: ContainerPaths) -> list[str]:
+    """Return the names that the platform declares, or without its file those of the folders."""
+    declared = config.channels(paths)
+    if declared is not None:
+        return declared
+    present = paths.data.iterdir() if paths.data.is_dir() else iter(())
+    return sorted(entry.name for entry in present if entry.is_dir())
+
+
+def _unclear(channel: str, channels: Iterable[str]) -> DataError:
+    return DataError(
+        f"cannot tell what the channel {channel!r} is for, among {_listed(channels)}",
+        expected="train, valid (or validation, val), test and weights, each once at most",
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _require_pictures(name: str, scan: Scan) -> None:
+    if not scan.samples:
+        raise DataError(
+            f"the {name} split has no images: the {len(scan.class_names)} class folders of "
+            f"{scan.folder} hold 0 files",
+            expected=LAYOUT,
+            remedy="kennel data check PATH",
+        )
+
+
+def _unreadable(scans: Iterable[Scan], stop: Stop) -> list[BadFile]:
+    bad = []
+    for found in inspect_all(sample.path for scan in scans for sample in scan.samples):
+        stop.check()
+        if found.reason is not None:
+            bad.append(BadFile(found.path, found.reason))
+    return bad
+
+
+def _require_few(bad: list[BadFile], count: int, rules: Rules) -> None:
+    if len(bad) <= rules.max_bad_share * count:
+        return
+    few = "; ".join(f"{path} {reason}" for path, reason in bad[:NAMED_AT_MOST])
+    raise DataError(
+        f"{len(bad)} of {count} files cannot be read as pictures: {few}",
+        expected=f"at most a share of {rules.max_bad_share:g}, the hyperparameter max-bad-share",
+        remedy="kennel data check PATH names them all",
+    )
+
+
+def _without(scan: Scan, bad: Iterable[BadFile]) -> Scan:
+    unreadable = {path for path, _ in bad}
+    kept = tuple(sample for sample in scan.samples if sample.path not in unreadable)
+    return Scan(scan.folder, scan.class_names, kept)
+
+
+def _require_agreement(scans: Mapping[str, Scan]) -> None:
+    problems = folders.disagreements(scans)
+    names = scans["train"].class_names
+    if not problems and len(names) == 1:
+        problems = [f"there is only one class, {names[0]!r}: nothing to tell apart"]
+    if problems:
+        raise DataError(
+            "; ".join(problems),
+            expected="the same classes in every split, each with pictures that can be read",
+            remedy="kennel data check PATH",
+        )
+
+
+def _with_held_out(scans: Mapping[str, Scan], rules: Rules) -> dict[str, Scan]:
+    """Hold out what is not given: a test only where train is all that there is."""
+    shares = {} if "valid" in scans else {"valid": rules.valid_share}
+    if set(scans) == {"train"} and rules.test_share > 0:
+        shares["test"] = rules.test_share
+    if not shares:
+        return dict(scans)
+    return {**scans, **split.split(scans["train"], seed=rules.seed, fractions=shares)}

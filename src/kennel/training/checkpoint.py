@@ -1,0 +1,187 @@
+"""
+Checkpoints: all that a run needs to go on as if it had not been stopped.
+
+A file's name holds its place in the run and the digest of its contents, so that a torn one, ours or
+one that was restored from S3 in part, is known before it is read. The platform restores the folder
+before the start and syncs it while the job runs. The model that is deployed is another file: see
+kennel.vision.artifact.
+"""
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kennel.errors import HyperparameterError
+from kennel.training.hyperparameters import Hyperparameters, differences
+from kennel.training.log import say
+from kennel.training.loop import Epoch, State
+
+FORMAT = 1
+KEPT = 2  # the newest, and the one before in case it is torn
+INTERVAL_S = 5.0  # epochs on features take milliseconds: not one of them each
+DIGEST_CHARS = 16
+NAME = re.compile(r"checkpoint-(\d{5})-(\d{7})-([0-9a-f]{16})\.pt")
+PARTIAL = ".checkpoint.partial"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What must be the same for a run to go on from a checkpoint."""
+
+    hyperparameters: Hyperparameters
+    class_names: tuple[str, ...]
+    examples: str  # digest of the training examples' names, in order
+
+
+class Keeper:
+    """Keeps one run's checkpoints: all of them where they are asked for, and else not too often."""
+
+    def __init__(self, folder: Path, identity: Identity) -> None:
+        self._folder, self._identity = folder, identity
+        self._saved_at = time.monotonic()
+
+    def restore(self, state: State) -> None:
+        """Bring *state* to the newest whole checkpoint, if there is one; see ``restore``."""
+        path = restore(self._folder, state, self._identity)
+        if path is not None:
+            say(f"checkpoint {path.name}: going on from epoch {len(state.history) + 1}")
+
+    def save(self, state: State) -> Path:
+        """Write a checkpoint."""
+        path = save(self._folder, state, self._identity)
+        self._saved_at = time.monotonic()
+        return path
+
+    def save_if_due(self, state: State) -> None:
+        """Write a checkpoint unless the last is so young that little would be lost."""
+        if time.monotonic() - self._saved_at >= INTERVAL_S:
+            self.save(state)
+
+
+def save(folder: Path, state: State, identity: Identity) -> Path:
+    """
+    Write a checkpoint, whole or not at all, and remove all but the last two.
+
+    Returns:
+        The file. A crash at any moment leaves the one before.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / PARTIAL
+    with partial.open("wb") as file:
+        torch.save(_document(state, identity), file)
+        file.flush()
+        os.fsync(file.fileno())
+    place = f"{len(state.history):05}-{state.step:07}"
+    path = folder / f"checkpoint-{place}-{_digest(partial)}.pt"
+    partial.replace(path)
+    _sync(folder)
+    for old in _files(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def restore(folder: Path, state: State, identity: Identity) -> Path | None:
+    """
+    Bring *state* to where the newest whole checkpoint left it.
+
+    Args:
+        folder: May be missing.
+        state: Freshly made, of the same model.
+        identity: Of this run.
+
+    Returns:
+        The file, or None where there is none and the run starts from the beginning.
+
+    Raises:
+        HyperparameterError: The checkpoint is of a run with other hyperparameters or other data.
+    """
+    for path in _files(folder):
+        document = _read(path)
+        if document is not None:
+            _require_same(document, identity, folder)
+            _apply(document, state)
+            return path
+    return None
+
+
+def _document(state: State, identity: Identity) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "hyperparameters": identity.hyperparameters.to_dict(),
+        "class_names": list(identity.class_names),
+        "examples": identity.examples,
+        "model": state.model.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "scaler": state.scaler.state_dict(),
+        "totals": state.totals.sums,
+        "step": state.step,
+        "history": [asdict(epoch) for epoch in state.history],
+        "best": state.best,
+    }
+
+
+def _apply(document: Mapping[str, Any], state: State) -> None:
+    state.model.load_state_dict(document["model"])
+    state.optimizer.load_state_dict(document["optimizer"])
+    state.scaler.load_state_dict(document["scaler"])
+    state.totals.sums.copy_(document["totals"])
+    state.step = document["step"]
+    state.history = [Epoch(**epoch) for epoch in document["history"]]
+    state.best = document["best"]
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the checkpoints, the newest first."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if NAME.fullmatch(path.name)]
+    newest_written = {path: path.stat().st_mtime_ns for path in found}
+    return sorted(found, key=lambda path: (path.name[:24], newest_written[path]), reverse=True)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return the contents, or None after saying so if the file is torn."""
+    match = NAME.fullmatch(path.name)
+    if match is None or _digest(path) != match[3]:
+        say(f"checkpoint {path.name} is torn: trying the one before")
+        return None
+    document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return document
+
+
+def _require_same(document: Mapping[str, Any], identity: Identity, folder: Path) -> None:
+    changed = differences(document["hyperparameters"], identity.hyperparameters)
+    if document["class_names"] != list(identity.class_names):
+        changed.append("the classes of the data")
+    elif document["examples"] != identity.examples:
+        changed.append("the training pictures")
+    done = len(document["history"])
+    if identity.hyperparameters.epochs < done:
+        changed.append(f"epochs={identity.hyperparameters.epochs} (already done: {done})")
+    if changed:
+        raise HyperparameterError(
+            f"the checkpoint in {folder} is of another run: {', '.join(changed)}",
+            expected="the same run; epochs may grow, and workers may change",
+            remedy="another S3Uri in CheckpointConfig, or the hyperparameters as they were",
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGEST_CHARS]
+
+
+def _sync(folder: Path) -> None:
+    """Let the rename itself survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,68 @@
+"""
+The files in which the platform describes a job, under /opt/ml/input/config.
+
+What the values mean is elsewhere: hyperparameters.py and channels.py.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kennel.contract import ContainerPaths
+from kennel.errors import DataError, HyperparameterError, KennelError
+
+
+def hyperparameters(paths: ContainerPaths) -> dict[str, Any]:
+    """
+    Return name → text, as the request had them.
+
+    Raises:
+        HyperparameterError: The file is missing, or holds no JSON object.
+    """
+    return _object(paths.hyperparameters, HyperparameterError)
+
+
+def channels(paths: ContainerPaths) -> list[str] | None:
+    """Return the names of the job's channels, or None where the platform declares none."""
+    if not paths.input_data_config.exists():
+        return None
+    return list(_object(paths.input_data_config, DataError)) or None
+
+
+def checkpoint_folder(paths: ContainerPaths) -> Path:
+    """
+    Return the folder that is synced while the job runs: CheckpointConfig's LocalPath.
+
+    Without a CheckpointConfig nothing is synced, but a stop still leaves its checkpoint.
+    """
+    if not paths.checkpoint_config.exists():
+        return paths.checkpoints
+    document = _object(paths.checkpoint_config, KennelError)
+    folder = Path(document.get("LocalPath") or paths.checkpoints)
+    mounted = ContainerPaths().root
+    return paths.root / folder.relative_to(mounted) if folder.is_relative_to(mounted) else folder
+
+
+def text(value: object) -> str:
+    """Return the text of a value that may be JSON of text: the SDK sends ``"train.py"`` quoted."""
+    given = str(value)
+    try:
+        document = json.loads(given)
+    except ValueError:
+        return given
+    return document if isinstance(document, str) else given
+
+
+def _object(path: Path, error_class: type[KennelError]) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text())
+    except OSError as error:
+        raise error_class(
+            f"cannot read {path}: {error.strerror}",
+            expected="the file that the platform writes before it starts a training job",
+        ) from error
+    except ValueError as error:
+        raise error_class(f"{path} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise error_class(f"{path} holds {type(document).__name__}", expected="a JSON object")
+    return document

@@ -1,0 +1,113 @@
+"""
+A frozen backbone sees every picture once.
+
+Where only the head is trained and pictures are not augmented, what the head is given never changes:
+compute it once, keep it in memory, and an epoch takes milliseconds. The result is that of the plain
+path up to rounding (a fused backbone sums in another order).
+"""
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
+
+from kennel.training import precision
+from kennel.training.loop import Batch, Source
+from kennel.training.stopping import Stop
+from kennel.vision import models
+
+TOLERANCE = 1e-3  # between the logits of the whole model and those of its head
+
+
+class FeatureSource:
+    """A split in memory: what the head is given, and the labels."""
+
+    def __init__(self, features: Tensor, labels: Tensor, batch_size: int) -> None:
+        self._features, self._labels, self._batch_size = features, labels, batch_size
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self._labels)
+
+    def training(self, batches: Sequence[Tensor], _epoch: int, _first_step: int) -> Iterator[Batch]:
+        """Yield the batches with these indices."""
+        for batch in batches:
+            indices = batch.to(self._labels.device)
+            yield self._features[indices], self._labels[indices]
+
+    def evaluation(self) -> Iterator[Batch]:
+        """Yield every example once, in order."""
+        features = torch.split(self._features, self._batch_size)
+        return zip(features, torch.split(self._labels, self._batch_size), strict=True)
+
+
+class Backbone:
+    """
+    A model up to its head, for reading only.
+
+    Args:
+        model: On its device, in channels_last; its head may go on learning.
+        dtype: Of autocast, or None.
+    """
+
+    def __init__(self, model: nn.Module, dtype: torch.dtype | None) -> None:
+        self._dtype = dtype
+        self._model = _fused(model)
+        self._seen: list[Tensor] = []
+        models.head(self._model).register_forward_pre_hook(self._keep)
+
+    def _keep(self, _head: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._seen.append(inputs[0])
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the head is given (N, …) float32, and the model's logits (N, C)."""
+        with precision.autocast(images.device, self._dtype):
+            logits = self._model(images)
+        return self._seen.pop().float(), logits
+
+    def features(self, source: Source, batch_size: int, stop: Stop) -> FeatureSource:
+        """
+        Compute the features of a split.
+
+        Raises:
+            Stopped: A stop was asked for.
+        """
+        features, labels = [], []
+        for images, batch_labels in source.evaluation():
+            stop.check()
+            features.append(self(images)[0])
+            labels.append(batch_labels)
+        # Cloned, for what inference mode made cannot take part in training.
+        return FeatureSource(torch.cat(features).clone(), torch.cat(labels), batch_size)
+
+
+@torch.inference_mode()
+def ends_in_its_head(model: nn.Module, backbone: Backbone, images: Tensor) -> bool:
+    """
+    Tell whether the head's output is the model's, so that the head can be trained alone.
+
+    SqueezeNet pools after its head; there the plain path is the only one.
+
+    Args:
+        model: In eval mode.
+        backbone: Of that model.
+        images: A batch, (N, 3, H, W).
+    """
+    given, logits = backbone(images)
+    own = models.head(model)(given)
+    return own.shape == logits.shape and bool(
+        torch.allclose(own.float(), logits.float(), atol=TOLERANCE, rtol=TOLERANCE)
+    )
+
+
+def _fused(model: nn.Module) -> nn.Module:
+    """Merge each BatchNorm into the convolution before it, where the model can be traced."""
+    copy = deepcopy(model).eval()
+    try:
+        fused: nn.Module = fuse(copy)
+    except Exception:  # noqa: BLE001 - tracing raises nearly anything, and the model itself will do
+        return copy
+    return fused

@@ -1,0 +1,194 @@
+"""
+The hyperparameters of a training job: one table with names, types, ranges and help.
+
+The standard library is all it needs, so that the command line can check a request without torch.
+What the values mean is in the modules that use them; a value that depends on the data (a batch
+larger than the split, a weights file that is not there) is judged there too.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from kennel.contract import RESERVED_HYPERPARAMETER_PREFIXES
+from kennel.errors import HyperparameterError
+from kennel.training.values import AUTO, Row, Value, allowed, article, kind, name, read, shown
+
+OPTIMIZERS = ("sgd", "adamw")
+SCHEDULERS = ("none", "cosine", "step", "onecycle")
+AUGMENTATIONS = ("none", "flip", "crop", "color", "trivial")  # kennel.vision.preprocessing's
+CLASS_WEIGHTS = ("none", "balanced")
+PRECISIONS = ("auto", "off", "bf16", "fp16")
+
+# What a resumed run may change: none of these alters the steps that were already taken.
+FREE_ON_RESUME = ("epochs", "early-stopping-patience", "workers", "max-bad-share")
+
+
+def _text(default: str, help_: str, choices: tuple[str, ...] = ()) -> str:
+    return field(default=default, metadata={"help": help_, "choices": choices})
+
+
+def _flag(help_: str, *, default: bool) -> bool:
+    return field(default=default, metadata={"help": help_})
+
+
+def _integer(default: int, help_: str, low: int, high: int) -> int:
+    return field(default=default, metadata={"help": help_, "low": low, "high": high})
+
+
+def _integer_or_auto(help_: str, low: int, high: int) -> int | None:
+    metadata = {"help": help_, "low": low, "high": high, "auto": True}
+    return field(default=None, metadata=metadata)
+
+
+def _number(default: float, help_: str, low: float, high: float, *, above: bool = False) -> float:
+    metadata = {"help": help_, "low": low, "high": high, "above": above}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Everything that a request can set, with its default."""
+
+    model: str = _text("resnet18", "any classifier of torchvision, by name")
+    weights: str = _text(
+        AUTO,
+        "imagenet (torchvision's), none, or the name of a file in the channel weights; "
+        "auto: the one file of that channel, and imagenet without the channel",
+    )
+    freeze: bool = _flag("train the new head only and keep the backbone as it is", default=False)
+    optimizer: str = _text("sgd", "what takes the steps", OPTIMIZERS)
+    lr: float = _number(0.01, "learning rate at its highest", 0, 100, above=True)
+    momentum: float = _number(0.9, "of sgd", 0, 0.9999)
+    weight_decay: float = _number(1e-4, "pull of the weights towards zero", 0, 10)
+    scheduler: str = _text("cosine", "how the learning rate changes, step by step", SCHEDULERS)
+    batch_size: int = _integer(32, "images in a step", 1, 65_536)
+    epochs: int = _integer(10, "passes over the training split", 1, 100_000)
+    image_size: int = _integer(224, "side of the square that the model sees, in pixels", 8, 4096)
+    augment: str = _text("crop", "random changes to training images", AUGMENTATIONS)
+    label_smoothing: float = _number(0.0, "share spread over the other classes", 0, 0.999)
+    class_weights: str = _text("none", "balanced: a rare class weighs more", CLASS_WEIGHTS)
+    early_stopping_patience: int = _integer(
+        0, "epochs without a better validation before the run ends; 0: never", 0, 100_000
+    )
+    workers: int | None = _integer_or_auto("processes that read images", 0, 512)
+    seed: int = _integer(0, "of every random draw", 0, 2**31 - 1)
+    amp: str = _text(AUTO, "mixed precision; auto: on a GPU only", PRECISIONS)
+    max_bad_share: float = _number(0.05, "share of unreadable files to put up with", 0, 1)
+    valid_share: float = _number(
+        0.1, "held out where no validation split is given", 0.0, 0.9, above=True
+    )
+    test_share: float = _number(0.1, "held out where one channel holds everything", 0.0, 0.9)
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return name → value, the names as a request spells them."""
+        return {name(spec): getattr(self, spec.name) for spec in fields(self)}
+
+    def __str__(self) -> str:
+        """Say them all on one line, e.g. ``model=resnet18 weights=auto …``."""
+        return " ".join(f"{key}={shown(value)}" for key, value in self.to_dict().items())
+
+
+@dataclass(frozen=True)
+class Description:
+    """A row of the table, for help texts and for checks without a run."""
+
+    name: str
+    type: str
+    default: str
+    allowed: str
+    help: str
+
+
+def describe() -> tuple[Description, ...]:
+    """Return the table: name, type, default, what is allowed, and what it does."""
+    return tuple(
+        Description(
+            name(spec),
+            kind(spec),
+            shown(spec.default),
+            allowed(spec),
+            str(spec.metadata["help"]),
+        )
+        for spec in fields(Hyperparameters)
+    )
+
+
+def parse(raw: Mapping[str, object]) -> Hyperparameters:
+    """
+    Read the hyperparameters of a request.
+
+    Args:
+        raw: Name → text, as in hyperparameters.json; kebab-case, underscores accepted. A value may
+            be JSON in itself (the SageMaker SDK sends ``"resnet18"`` with the quotes). Names that
+            are sagemaker-training's own are passed over.
+
+    Raises:
+        HyperparameterError: A name is unknown or given twice, or a value is malformed or out of
+            range. All of them are named at once.
+    """
+    table = {name(spec): spec for spec in fields(Hyperparameters)}
+    values: dict[str, Value] = {}
+    problems: list[HyperparameterError] = []
+    for given, text in raw.items():
+        if given.startswith(RESERVED_HYPERPARAMETER_PREFIXES):
+            continue
+        try:
+            _add(values, table, given, text)
+        except HyperparameterError as error:
+            problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise HyperparameterError("\n".join(str(problem) for problem in problems))
+    chosen = Hyperparameters(**{table[key].name: value for key, value in values.items()})  # type: ignore[arg-type] # each was parsed by its own row of the table
+    _check_together(chosen)
+    return chosen
+
+
+def differences(before: Mapping[str, Value], now: Hyperparameters) -> list[str]:
+    """Return what a resumed run may not change and yet did, e.g. ``lr=0.1 (was 0.01)``."""
+    return [
+        f"{key}={shown(value)} (was {shown(before[key])})"
+        for key, value in now.to_dict().items()
+        if key not in FREE_ON_RESUME and key in before and before[key] != value
+    ]
+
+
+def _add(values: dict[str, Value], table: Mapping[str, Row], given: str, text: object) -> None:
+    known = given.replace("_", "-")
+    if known not in table:
+        raise _unknown(given, table)
+    if known in values:
+        raise HyperparameterError(
+            f"hyperparameter {known} is given twice, with dashes and with underscores",
+            remedy=f"keep {known} alone",
+        )
+    values[known] = read(table[known], text)
+
+
+def _unknown(given: str, table: Mapping[str, Row]) -> HyperparameterError:
+    """Name the nearest known one, or list them all."""
+    wanted = given.replace("_", "-").lower()
+    near = difflib.get_close_matches(wanted, table, n=1, cutoff=0.5)
+    near = near or [known for known in table if wanted and (known in wanted or wanted in known)][:1]
+    problem = f"unknown hyperparameter {given!r}"
+    if not near:
+        return HyperparameterError(problem, expected=f"one of {', '.join(table)}")
+    spec = table[near[0]]
+    return HyperparameterError(
+        problem,
+        expected=f"one of {', '.join(table)}",
+        remedy=f"{near[0]}, {article(kind(spec))}: {allowed(spec)}",
+    )
+
+
+def _check_together(chosen: Hyperparameters) -> None:
+    """Judge what no row can judge alone."""
+    held_out = chosen.valid_share + chosen.test_share
+    if held_out >= 1:
+        raise HyperparameterError(
+            f"valid-share={chosen.valid_share} and test-share={chosen.test_share} "
+            "leave nothing to train on",
+            expected="a sum below 1",
+        )

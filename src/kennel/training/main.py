@@ -1,0 +1,127 @@
+"""
+Kennel's own training program: the whole run, from the job's files to the artifact.
+
+It is started by entry.py, through sagemaker-training. What it is made of is put together in
+prepare.py, and the steps are in loop.py.
+"""
+
+import torch
+
+from kennel.contract import ContainerPaths
+from kennel.training import channels, config, export, precision, prepare
+from kennel.training.channels import Data, Rules
+from kennel.training.checkpoint import Keeper
+from kennel.training.export import Outcome
+from kennel.training.hyperparameters import Hyperparameters, parse
+from kennel.training.log import say
+from kennel.training.loop import Epoch, State, evaluate, fit
+from kennel.training.metrics import Evaluation
+from kennel.training.pictures import PictureSource
+from kennel.training.prepare import Job
+from kennel.training.stopping import Stop, Stopped
+from kennel.vision import artifact
+from kennel.vision.artifact import Artifact
+
+
+def main(paths: ContainerPaths, stop: Stop) -> None:
+    """
+    Train, and leave the best model, its figures and a checkpoint behind.
+
+    Args:
+        paths: Of the container.
+        stop: When it is requested, the checkpoint is of that very step and the artifact is the
+            best so far.
+
+    Raises:
+        KennelError: The hyperparameters, the data or the weights are not usable.
+    """
+    chosen = parse(config.hyperparameters(paths))
+    say(f"hyperparameters: {chosen}")
+    device = precision.choose_device()
+    dtype = precision.choose_dtype(chosen.amp, device)
+    try:
+        data = _data(paths, chosen, stop)
+    except Stopped:
+        say("stopped before the training began: there is nothing to save")
+        return
+    prepare.seed_everything(chosen.seed)
+    job = Job(chosen, data, prepare.reading(chosen, device), dtype)
+    say(f"device={device} threads={torch.get_num_threads()} workers={job.reading.workers}")
+    state = prepare.state(prepare.model(paths, job), job)
+    keeper = Keeper(config.checkpoint_folder(paths), prepare.identity(paths, job))
+    keeper.restore(state)
+    ended = _train(state, keeper, job, stop)
+    if state.best is not None:
+        state.model.load_state_dict(state.best)
+    measured = _measure(state, job, stop)
+    outcome = Outcome(ended, state.history, state.best_epoch, measured, _measured_split(data))
+    described = Artifact(
+        chosen.model, data.class_names, job.reading.preprocessing, outcome.figures()
+    )
+    artifact.save(paths.model, state.model, described)
+    export.write_report(paths.output_data, outcome, chosen, data)
+    say(f"{ended}: artifact in {paths.model}, figures and pictures in {paths.output_data}")
+
+
+def line(epoch: Epoch, epochs: int) -> str:
+    """Return what is printed of an epoch; contract.METRIC_DEFINITIONS reads it."""
+    return (
+        f"epoch={epoch.epoch}/{epochs} "
+        f"train_loss={epoch.train_loss:.4f} train_accuracy={epoch.train_accuracy:.4f} "
+        f"valid_loss={epoch.valid_loss:.4f} valid_accuracy={epoch.valid_accuracy:.4f} "
+        f"lr={epoch.lr:.6g} images_per_s={epoch.images_per_s:.1f} seconds={epoch.seconds:.1f}"
+    )
+
+
+def test_lines(measured: Evaluation) -> list[str]:
+    """Return what is printed of the test split; contract.METRIC_DEFINITIONS reads it."""
+    return [
+        f"Test set: Average loss: {measured.loss:.4f}",
+        f"Test set: Average accuracy: {measured.accuracy:.4f}",
+    ]
+
+
+def _data(paths: ContainerPaths, chosen: Hyperparameters, stop: Stop) -> Data:
+    rules = Rules(chosen.max_bad_share, chosen.valid_share, chosen.test_share, chosen.seed)
+    data = channels.read(paths, rules, stop)
+    counts = " ".join(f"{split}={count}" for split, count in data.counts().items())
+    say(f"data: classes={len(data.class_names)} {counts} skipped={len(data.skipped)}")
+    for path, reason in data.skipped[: channels.NAMED_AT_MOST]:
+        say(f"skipped {path}: {reason}")
+    export.write_skipped(paths.output_data, paths.data, data.skipped)
+    return data
+
+
+def _train(state: State, keeper: Keeper, job: Job, stop: Stop) -> str:
+    """Train until there is a reason to end, leave a checkpoint, and return the reason."""
+
+    def on_epoch(epoch: Epoch) -> None:
+        say(line(epoch, job.chosen.epochs))
+        keeper.save_if_due(state)
+
+    try:
+        stage = prepare.stage(state.model, job, stop)
+        ended = fit(state, stage, prepare.recipe(job), stop, on_epoch)
+    except Stopped:
+        ended = "stopped"
+    if ended != "diverged":  # there the last epochs are worth nothing, and an older one is kept
+        say(f"{ended}: checkpoint {keeper.save(state).name}")
+    return ended
+
+
+def _measured_split(data: Data) -> str:
+    return "test" if data.test else "valid"
+
+
+def _measure(state: State, job: Job, stop: Stop) -> Evaluation | None:
+    """Measure the best weights on the test split: for the first time, and the only one."""
+    source = PictureSource(job.data.test or job.data.valid, job.reading)
+    try:
+        stop.check()
+        measured = evaluate(state.model, source.evaluation(), job.dtype, stop)
+    except Stopped:
+        say("stopped: the test split was not measured")
+        return None
+    for text in test_lines(measured) if job.data.test else ["no test split: no test accuracy"]:
+        say(text)
+    return measured

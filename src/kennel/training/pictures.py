@@ -1,0 +1,178 @@
+"""
+A split as batches of pictures from disk.
+
+The workers of torch's DataLoader read and augment; every picture is augmented by a seed of its own,
+so their number changes speed and nothing else. Features in memory are in features.py.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from kennel.datasets.folders import Sample
+from kennel.errors import DataError, ImageError
+from kennel.training import draws
+from kennel.vision.preprocessing import Preprocessing, Transform
+
+Draw = tuple[int, int]  # index of the picture, seed of its augmentation
+Batch = tuple[Tensor, Tensor]
+
+PREFETCH = 2  # batches that each worker has ready, torch's default
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where workers leave their batches, no file of ours
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """What a worker process needs: the samples, and how to read one."""
+
+    def __init__(
+        self, samples: Sequence[Sample], preprocessing: Preprocessing, transform: Transform
+    ) -> None:
+        self.samples = samples
+        self.preprocessing = preprocessing
+        self.transform = transform
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.samples)
+
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, int]:
+        """
+        Read one picture: float32 (3, H, W) and its label.
+
+        Raises:
+            DataError: It was readable when the run began and is not any more.
+        """
+        index, seed = draw
+        path, label = self.samples[index]
+        try:
+            image = self.preprocessing.read(path)
+        except ImageError as error:
+            raise DataError(f"{path} {error}") from error
+        torch.manual_seed(seed)
+        return self.transform(image), label
+
+
+class _Plan:
+    """The batch sampler: the batches that the next iteration is to yield."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Draw]] = []
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How pictures are read, the same for every split."""
+
+    preprocessing: Preprocessing  # of evaluation and serving
+    transform: Transform  # of training: the augmentation
+    batch_size: int  # of evaluation; training names its batches itself
+    seed: int  # of the augmentation
+    workers: int  # processes that read; 0: this one does
+    device: torch.device  # where batches go
+
+
+class PictureSource:
+    """A split, read from disk: readable pictures with their labels."""
+
+    def __init__(self, samples: Sequence[Sample], reading: Reading) -> None:
+        self._samples, self._reading = samples, reading
+        self._loaders: dict[int, tuple[_Plan, DataLoader[tuple[Tensor, int]]]] = {}
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self._samples)
+
+    def training(self, batches: Sequence[Tensor], epoch: int, first_step: int) -> Iterator[Batch]:
+        """Yield augmented batches with these indices, the first being that of *first_step*."""
+        draws_ = [
+            [
+                (int(index), draws.seed_of(self._reading.seed, epoch, step, int(index)))
+                for index in batch
+            ]
+            for step, batch in enumerate(batches, first_step)
+        ]
+        return self._read(self._reading.transform, draws_)
+
+    def evaluation(self) -> Iterator[Batch]:
+        """Yield every picture once, in order, as serving would see it."""
+        indices = torch.split(torch.arange(len(self)), self._reading.batch_size)
+        return self._read(
+            self._reading.preprocessing, [[(int(index), 0) for index in batch] for batch in indices]
+        )
+
+    def _read(self, transform: Transform, batches: list[list[Draw]]) -> Iterator[Batch]:
+        plan, loader = self._loader(transform)
+        plan.batches = batches
+        device = self._reading.device
+        for images, labels in loader:
+            yield (
+                images.to(device, non_blocking=True, memory_format=torch.channels_last),
+                labels.to(device, non_blocking=True),
+            )
+
+    def _loader(self, transform: Transform) -> tuple[_Plan, DataLoader[tuple[Tensor, int]]]:
+        """Return a loader whose workers live as long as the source: starting them takes time."""
+        if id(transform) not in self._loaders:
+            plan, workers = _Plan(), self._reading.workers
+            loader = DataLoader(
+                Pictures(self._samples, self._reading.preprocessing, transform),
+                batch_sampler=plan,
+                num_workers=workers,
+                persistent_workers=workers > 0,
+                pin_memory=self._reading.device.type == "cuda",
+                worker_init_fn=_on_start if workers else None,
+            )
+            self._loaders[id(transform)] = (plan, loader)
+        return self._loaders[id(transform)]
+
+
+def choose_workers(
+    wanted: int | None, *, on_gpu: bool, cores: int, batch_bytes: int, shared_bytes: int
+) -> int:
+    """
+    Return how many processes are to read pictures.
+
+    Args:
+        wanted: The hyperparameter, or None for a choice of ours.
+        on_gpu: Whether the model leaves the cores to the workers.
+        cores: Of this machine, as many as we may use.
+        batch_bytes: Size of a batch.
+        shared_bytes: Free shared memory; a container has 64 MiB unless it was asked for more, and
+            a worker that finds it full dies of a bus error.
+    """
+    if wanted is not None:
+        return wanted
+    useful = cores if on_gpu else cores // 2
+    fitting = shared_bytes // 2 // (batch_bytes * (PREFETCH + 1))
+    return min(useful, fitting, 16)
+
+
+def free_shared_memory() -> int:
+    """Return the bytes that workers may fill with batches."""
+    return shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0
+
+
+def _on_start(_worker: int) -> None:
+    """
+    Tie a worker to this process and to nothing else.
+
+    A SIGTERM to the whole process group would end it in the middle of a step, before the run could
+    save; out of the group it lives until it is told to end, or until its parent is no more.
+    """
+    os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

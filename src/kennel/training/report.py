@@ -1,0 +1,115 @@
+"""
+Pictures of a finished run: the confusion matrix and the learning curves, as PNG.
+
+The figures themselves are in metrics.json, which export.py writes. No pyplot: a Figure alone needs
+no display and leaves no global state.
+"""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from kennel.training.loop import Epoch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NUMBERED_UP_TO = 25  # classes; beyond, a number in every cell is noise
+TRAIN_COLOUR, VALID_COLOUR, BEST_COLOUR = "#1f77b4", "#d95f02", "#555555"
+DPI = 120
+
+
+def confusion_matrix(path: Path, matrix: Tensor, class_names: Sequence[str], title: str) -> None:
+    """
+    Draw a confusion matrix, each row as shares of its true class.
+
+    Args:
+        path: PNG to write.
+        matrix: (C, C) int64 counts, rows true.
+        class_names: Label → name.
+        title: What was measured on what.
+    """
+    count = len(class_names)
+    shares = matrix.double() / matrix.sum(dim=1, keepdim=True).clamp(min=1)
+    side = min(4.2 + 0.42 * count, 24.0)  # inches
+    figure = _figure(side + 0.6, side)
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    _name_ticks(axes, class_names, size=max(3.5, min(10.0, 14 * side / (count + 6))))
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    if count <= NUMBERED_UP_TO:
+        _number_cells(axes, matrix, shares)
+    figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, label="share of the true class")
+    figure.savefig(path, dpi=DPI)
+
+
+def learning_curves(path: Path, history: Sequence[Epoch]) -> None:
+    """Draw loss and accuracy of training and validation over the epochs, the best one marked."""
+    epochs = [epoch.epoch for epoch in history]
+    best = max(history, key=lambda epoch: epoch.rank)
+    figure = _figure(11, 4.4)
+    loss, accuracy = figure.subplots(1, 2)
+    _curves(loss, epochs, [e.train_loss for e in history], [e.valid_loss for e in history])
+    _curves(
+        accuracy, epochs, [e.train_accuracy for e in history], [e.valid_accuracy for e in history]
+    )
+    loss.set(ylabel="cross-entropy, nats", title="Loss", ylim=(0, None))
+    accuracy.set(ylabel="share of pictures classified right", title="Accuracy")
+    for axes in (loss, accuracy):
+        axes.axvline(best.epoch, color=BEST_COLOUR, linestyle=":", linewidth=1)
+    accuracy.annotate(
+        f"best: epoch {best.epoch}, {best.valid_accuracy:.1%}",
+        (best.epoch, best.valid_accuracy),
+        xytext=(0, -28),
+        textcoords="offset points",
+        ha="right" if best.epoch > len(history) / 2 else "left",
+        color=BEST_COLOUR,
+    )
+    loss.legend(frameon=False)
+    figure.savefig(path, dpi=DPI)
+
+
+def _figure(width: float, height: float) -> "Figure":
+    """Return an empty figure; matplotlib is imported here, since it takes long and comes last."""
+    # Its font cache would go to the home folder, which a container may not have.
+    os.environ.setdefault("MPLCONFIGDIR", tempfile.mkdtemp(prefix="kennel-matplotlib-"))
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _name_ticks(axes: "Axes", class_names: Sequence[str], size: float) -> None:
+    ticks = range(len(class_names))
+    axes.set_xticks(ticks, class_names, rotation=90, fontsize=size)
+    axes.set_yticks(ticks, class_names, fontsize=size)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _number_cells(axes: "Axes", matrix: Tensor, shares: Tensor) -> None:
+    for row, column in matrix.nonzero().tolist():
+        dark = float(shares[row, column]) > 0.5  # noqa: PLR2004 - of the colour map, 0 to 1
+        axes.text(
+            column,
+            row,
+            str(int(matrix[row, column])),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if dark else "black",
+        )
+
+
+def _curves(axes: "Axes", epochs: list[int], train: list[float], valid: list[float]) -> None:
+    style: dict[str, Any] = {"linewidth": 1.8, "marker": "o" if len(epochs) < 30 else "", "ms": 3}  # noqa: PLR2004 - more would touch
+    axes.plot(epochs, train, color=TRAIN_COLOUR, label="train", **style)
+    axes.plot(epochs, valid, color=VALID_COLOUR, label="valid", **style)
+    axes.set_xlabel("epoch")
+    axes.locator_params(axis="x", integer=True)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
