@@ -39,6 +39,18 @@ def image(uri: str | None, purpose: str) -> str:
     )
 
 
+def check_training(settings: Settings) -> None:
+    """Raise SettingsError if a training job cannot be described, before anything is uploaded."""
+    role(settings)
+    image(settings.images.train, "train")
+
+
+def check_deployment(settings: Settings) -> None:
+    """Raise SettingsError if a deployment cannot be described."""
+    role(settings)
+    image(settings.images.serve, "serve")
+
+
 def bucket_name(settings: Settings, *, region: str, account: str) -> str:
     """Return the bucket: the one that is set, else one that no other account has."""
     return settings.aws.bucket or f"kennel-{region}-{account}"

@@ -6,12 +6,14 @@ SageMaker resources refer to each other by name, never by a returned ARN, so a p
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kennel.errors import JobError
 from kennel.jobs import requests
 from kennel.jobs.requests import Request, TrainingJob, Variant
+
+KEYS_AT_ONCE = 1000  # DeleteObjects takes no more
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,15 @@ class Deployment:
 def bucket(name: str, *, region: str) -> list[Call]:
     """Plan a bucket. AWS makes new ones private: nothing in them can be made public by accident."""
     return [Call("s3", "create_bucket", requests.bucket(name, region=region))]
+
+
+def pruning(bucket: str, keys: Sequence[str]) -> list[Call]:
+    """Plan the removal of objects, a thousand at a time, which is what S3 takes."""
+    chunks = (keys[start : start + KEYS_AT_ONCE] for start in range(0, len(keys), KEYS_AT_ONCE))
+    return [
+        Call("s3", "delete_objects", requests.object_deletion(bucket, keys=chunk))
+        for chunk in chunks
+    ]
 
 
 def training(job: TrainingJob, *, name: str) -> list[Call]:

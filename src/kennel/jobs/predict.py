@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from kennel import contract
 from kennel.errors import DataError, JobError, KennelError
 from kennel.jobs import requests
 from kennel.jobs.clients import Client
-from kennel.jobs.failures import explain
+from kennel.jobs.failures import code_of, explain
 from kennel.jobs.requests import Request
 
 AT_ONCE = 8
@@ -83,24 +83,29 @@ def guesses(body: bytes) -> tuple[Guess, ...]:
 
 
 def predict(runtime: Client, endpoint: str, path: Path, *, top: int) -> Prediction:
-    """Ask about one picture. What is wrong with this picture is returned, so that others go on."""
+    """
+    Ask about one picture. What is wrong with this picture is returned, so that others go on.
+
+    Raises:
+        ClientError: The endpoint, the credentials or the network is at fault: so it is for all.
+    """
     try:
         answer = runtime.invoke_endpoint(**request(endpoint, path, top=top))
         return Prediction(path, guesses(answer["Body"].read()))
-    except (ClientError, BotoCoreError) as error:
+    except ClientError as error:
+        if code_of(error) != "ModelError":
+            raise
         return Prediction(path, error=explain(error))
-    except KennelError as error:
+    except DataError as error:
         return Prediction(path, error=error)
 
 
 def predict_all(
-    runtime: Client,
-    endpoint: str,
-    paths: Iterable[Path],
-    *,
-    top: int,
+    runtime: Client, endpoint: str, paths: Iterable[Path], *, top: int
 ) -> Iterator[Prediction]:
     """Ask about every picture, several at a time; yield what comes back in the order of *paths*."""
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="predict") as pool:
-        for prediction in pool.map(lambda path: predict(runtime, endpoint, path, top=top), paths):
-            yield prediction
+    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="predict")
+    try:
+        yield from pool.map(lambda path: predict(runtime, endpoint, path, top=top), paths)
+    finally:
+        pool.shutdown(cancel_futures=True)

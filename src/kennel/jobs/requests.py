@@ -6,7 +6,7 @@ Pure: no boto3, no clock, no environment. The same dictionary is what a test com
 ``compose``; which requests make a deployment, in ``plan``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -198,6 +198,11 @@ def bucket(name: str, *, region: str) -> Request:
     if region == "us-east-1":
         return {"Bucket": name}
     return {"Bucket": name, "CreateBucketConfiguration": {"LocationConstraint": region}}
+
+
+def object_deletion(bucket: str, *, keys: Sequence[str]) -> Request:
+    """Build the ``DeleteObjects`` request; the answer lists what could not be deleted only."""
+    return {"Bucket": bucket, "Delete": {"Objects": [{"Key": key} for key in keys], "Quiet": True}}
 
 
 def invocation(endpoint: str, *, body: bytes, content_type: str, top: int) -> Request:

@@ -112,3 +112,9 @@ def unpack(s3: Client, archive: Location, target: Path) -> list[Path]:
         with tarfile.open(fileobj=file, mode="r:gz") as tar:
             tar.extractall(target, filter="data")
             return [target / member.name for member in tar.getmembers() if member.isfile()]
+
+
+def has_metadata(s3: Client, location: Location, name: str, value: str) -> bool:
+    """Say whether an object carries this metadata."""
+    answer = s3.head_object(Bucket=location.bucket, Key=location.key)
+    return bool(answer.get("Metadata", {}).get(name) == value)

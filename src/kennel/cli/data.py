@@ -1,0 +1,74 @@
+"""``kennel data``: make, check and upload datasets."""
+
+import argparse
+import json
+import time
+
+from kennel.cli import context, effects, show
+from kennel.cli.inputs import Inputs
+from kennel.datasets.stage import Staging
+from kennel.jobs import plan
+from kennel.jobs.failures import explained
+from kennel.jobs.storage import Location
+
+
+def digits(args: argparse.Namespace) -> int:
+    """Write the embedded demonstration set."""
+    from kennel.datasets.digits import write  # noqa: PLC0415 - imports NumPy
+
+    write(args.folder, args.size)
+    show.result(str(args.folder))
+    return 0
+
+
+def check(args: argparse.Namespace) -> int:
+    """Judge a dataset; exit code 1 where a training could not use it."""
+    from kennel.datasets.check import check as judged  # noqa: PLC0415 - imports Pillow
+
+    report = judged(args.folder)
+    show.result(json.dumps(report.to_dict(), indent=2) if args.json else str(report))
+    return 0 if report.ok else 1
+
+
+@explained()
+def stage(args: argparse.Namespace) -> int:
+    """Upload what has changed of a dataset."""
+    start = time.monotonic()
+    settings = context.settings(args)
+    aws = context.aws(settings)
+    executor = effects.executor(aws, dry_run=args.dry_run)
+    inputs = Inputs(settings, aws, executor)
+    location, found = inputs.stage(
+        args.folder or settings.data.folder, args.name or settings.data.name
+    )
+    if args.prune:
+        executor.send(plan.pruning(location.bucket, found.stale))
+    elif found.stale:
+        show.talk(_stale(found, location))
+    if not args.dry_run:
+        show.result(_report(found, location, time.monotonic() - start, as_json=args.json))
+    return 0
+
+
+def _stale(found: Staging, location: Location) -> str:
+    return (
+        f"{len(found.stale)} objects at {location} are not in the folder, e.g. {found.stale[0]}: "
+        "jobs will see them; --prune deletes them"
+    )
+
+
+def _report(found: Staging, location: Location, seconds: float, *, as_json: bool) -> str:
+    if as_json:
+        report = {
+            "dataset": str(location),
+            "splits": list(found.splits),
+            "uploaded": len(found.uploads),
+            "unchanged": found.unchanged,
+            "bytes": found.size,
+            "seconds": round(seconds, 3),
+        }
+        return json.dumps(report)
+    return (
+        f"{location}: {len(found.uploads)} files uploaded ({show.size(found.size)}), "
+        f"{found.unchanged} unchanged, in {seconds:.1f} s"
+    )

@@ -1,0 +1,96 @@
+"""
+Bring what a job reads into the bucket: its dataset, its weights.
+
+What has to be uploaded is decided in kennel.datasets.stage, where it goes in kennel.jobs.compose.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kennel.cli import context
+from kennel.cli.effects import Executor
+from kennel.datasets import stage
+from kennel.datasets.stage import MD5, Staging, Stored
+from kennel.errors import SettingsError
+from kennel.jobs import compose, plan, storage
+from kennel.jobs.aws import Aws
+from kennel.jobs.storage import Location
+from kennel.settings import Settings
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The bucket of *settings*, read through *aws*, changed through *executor*."""
+
+    settings: Settings
+    aws: Aws
+    executor: Executor
+
+    @cached_property
+    def bucket(self) -> str:
+        """The bucket's name; it is made if need be."""
+        name = context.bucket(self.settings, self.aws)
+        if not storage.bucket_exists(self.aws.s3, name):
+            self.executor.send(plan.bucket(name, region=self.aws.region))
+        return name
+
+    def place(self, name: str) -> Location:
+        """Return where the dataset *name* is, or goes."""
+        return compose.dataset(self.settings, self.bucket, name)
+
+    def stage(self, folder: Path, name: str | None = None) -> tuple[Location, Staging]:
+        """Bring the dataset *name* (default: the folder's) up to date with *folder*."""
+        location = self.place(name or name_of(folder))
+        found = stage.plan(folder, location.key, self._stored(location), has_md5=self._has_md5)
+        self.executor.upload(self.bucket, found.uploads)
+        return location, found
+
+    def _stored(self, location: Location) -> dict[str, Stored]:
+        below = Location(location.bucket, f"{location.key}/")
+        objects = storage.listing(self.aws.s3, below)
+        return {key: Stored(size, etag) for key, size, etag in objects}
+
+    def _has_md5(self, key: str, md5: str) -> bool:
+        return storage.has_metadata(self.aws.s3, Location(self.bucket, key), MD5, md5)
+
+    def channels(self, given: str | None) -> dict[str, str]:
+        """
+        Return the channels of the data to train on: channel → S3 prefix.
+
+        Args:
+            given: An S3 address, a folder (staged on the way), or the name of a staged dataset;
+                None: what the settings say.
+        """
+        data = self.settings.data
+        if given and given.startswith("s3://"):
+            return stage.channels(given, self._folders(Location.parse(given)))
+        folder = Path(given) if given else data.folder
+        if folder.is_dir():
+            location, found = self.stage(folder, None if given else data.name)
+            return stage.channels(str(location), found.splits)
+        location = self.place(given or data.name or name_of(folder))
+        return stage.channels(str(location), self._folders(location))
+
+    def _folders(self, location: Location) -> list[str]:
+        if found := storage.folders(self.aws.s3, location):
+            return found
+        raise SettingsError(
+            f"there is no data: no such folder here, and nothing at {location}",
+            expected="a folder of pictures, the name of a staged dataset, or an s3:// address",
+            remedy="kennel data stage DIR (kennel data digits DIR writes a set to begin with)",
+        )
+
+    def weights(self, path: Path) -> str:
+        """Upload a weights file unless it is there; return its channel's prefix."""
+        item = stage.single(path, lambda md5: compose.weights(self.settings, self.bucket, md5).key)
+        location = Location(self.bucket, item.key)
+        if not any(storage.listing(self.aws.s3, location)):
+            self.executor.upload(self.bucket, [item])
+        return f"{compose.weights(self.settings, self.bucket, item.md5)}/"
+
+
+def name_of(folder: Path) -> str:
+    """Return what a dataset is called when nobody says: as its folder."""
+    return re.sub(r"[^\w.-]+", "-", folder.resolve().name) or "data"

@@ -1,0 +1,43 @@
+"""``kennel logs``: what a job or an endpoint has printed, and goes on to print."""
+
+import argparse
+import sys
+import time
+
+from kennel.cli import context, show
+from kennel.jobs import lookup, watch
+from kennel.jobs.aws import Aws
+from kennel.jobs.failures import explained
+from kennel.jobs.watch import LogReader
+
+
+@explained()
+def logs(args: argparse.Namespace) -> int:
+    """Print a log; with --follow, until the job has ended."""
+    aws = context.aws(context.settings(args))
+    if args.endpoint:
+        return _endpoint(aws, args.endpoint, follow=args.follow)
+    name = args.job or lookup.latest(aws.sagemaker)
+    lookup.job(aws.sagemaker, name)  # a wrong name is an error, not an empty log
+    reader = watch.training_log(aws.logs, name)
+    if not args.follow:
+        _print(reader)
+        return 0
+    events = watch.training(aws.sagemaker, reader, name)
+    watch.completed(show.follow(events, lines=sys.stdout))
+    return 0
+
+
+def _endpoint(aws: Aws, name: str, *, follow: bool) -> int:
+    reader = watch.endpoint_log(aws.logs, name)
+    _print(reader)
+    while follow:  # an endpoint has no end: Ctrl-C has
+        start = time.monotonic()
+        _print(reader)
+        time.sleep(watch.pause_s(time.monotonic() - start, refusals=0))
+    return 0
+
+
+def _print(reader: LogReader) -> None:
+    for line in reader.new_lines():
+        show.result(line.text)

@@ -1,0 +1,233 @@
+"""
+What can be typed, and the one error boundary.
+
+Describes every command and imports none of their modules, so that ``kennel --help`` is quick: the
+function that runs a command is named here and looked up when it is needed.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from kennel.errors import KennelError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    args = parser().parse_args(argv)
+    try:
+        return command(args.run)(args)
+    except KennelError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def command(name: str) -> Callable[[argparse.Namespace], int]:
+    """Return the function of ``module.function`` in this room."""
+    module, _, function = name.partition(".")
+    found: Callable[[argparse.Namespace], int] = getattr(
+        importlib.import_module(f"kennel.cli.{module}"), function
+    )
+    return found
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe every command. Each says what it needs and no more."""
+    root = argparse.ArgumentParser(
+        prog="kennel",
+        description="Train, deploy and query image classifiers on Amazon SageMaker, or here.",
+        epilog="kennel local run -- kennel COMMAND … runs any of them on this machine instead.",
+    )
+    root.add_argument("--version", action="version", version=metadata.version("kennel"))
+    commands = root.add_subparsers(metavar="COMMAND", required=True)
+    _data(commands)
+    _training(commands)
+    _endpoints(commands)
+    _local(commands)
+    _demo(commands)
+    return root
+
+
+def _data(commands: "Commands[argparse.ArgumentParser]") -> None:
+    group = commands.add_parser("data", help="make, check and upload datasets")
+    data = group.add_subparsers(metavar="COMMAND", required=True)
+
+    digits = data.add_parser("digits", help="write the handwritten digits as folders of pictures")
+    digits.add_argument("folder", type=Path, metavar="DIR")
+    digits.add_argument("--size", type=positive, default=32, metavar="PX", help=DEFAULT)
+    digits.set_defaults(run="data.digits")
+
+    check = data.add_parser("check", help="decode every picture and say what is wrong")
+    check.add_argument("folder", type=Path, metavar="DIR")
+    _json(check)
+    check.set_defaults(run="data.check")
+
+    stage = data.add_parser("stage", help="upload a dataset; a second run uploads what changed")
+    stage.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="default: [data] folder")
+    stage.add_argument("--name", help="its name in the bucket; default: the folder's name")
+    stage.add_argument(
+        "--prune", action="store_true", help="delete from the bucket what the folder does not have"
+    )
+    _settings(stage)
+    _dry_run(stage)
+    _json(stage)
+    stage.set_defaults(run="data.stage")
+
+
+def _training(commands: "Commands[argparse.ArgumentParser]") -> None:
+    train = commands.add_parser("train", help="start a training job and follow it")
+    train.add_argument(
+        "--data", metavar="NAME|DIR|S3", help="a staged dataset, a folder, or s3://…"
+    )
+    train.add_argument("--weights", metavar="FILE|imagenet|none", help="what the model starts from")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="hyperparameters",
+        help="a hyperparameter; may be given again",
+    )
+    train.add_argument("--name", help="of the job; default: one of its model and the time")
+    train.add_argument("--instance-type", metavar="TYPE")
+    train.add_argument("--spot", action=argparse.BooleanOptionalAction, help="spare capacity")
+    train.add_argument(
+        "--no-wait", action="store_false", dest="wait", help="start it and do not follow it"
+    )
+    _settings(train)
+    _dry_run(train)
+    _json(train)
+    train.set_defaults(run="training.train")
+
+    logs = commands.add_parser("logs", help="print the log of a job or an endpoint")
+    logs.add_argument("job", nargs="?", metavar="JOB", help="default: the latest")
+    logs.add_argument("--endpoint", metavar="NAME", help="an endpoint's log instead")
+    logs.add_argument("--follow", "-f", action="store_true", help="go on while there is more")
+    _settings(logs)
+    logs.set_defaults(run="training.logs")
+
+    jobs = commands.add_parser("jobs", help="list the training jobs, newest first")
+    jobs.add_argument("--most", type=positive, default=20, metavar="N", help=DEFAULT)
+    _settings(jobs)
+    _json(jobs)
+    jobs.set_defaults(run="training.jobs")
+
+    describe = commands.add_parser("describe", help="show a training job or an endpoint")
+    describe.add_argument("name", nargs="?", metavar="NAME", help="default: the latest job")
+    _settings(describe)
+    _json(describe)
+    describe.set_defaults(run="training.describe")
+
+    stop = commands.add_parser("stop", help="stop a training job; what it has learnt is kept")
+    stop.add_argument("job", nargs="?", metavar="JOB", help="default: the latest")
+    _settings(stop)
+    _dry_run(stop)
+    stop.set_defaults(run="training.stop")
+
+
+def _endpoints(commands: "Commands[argparse.ArgumentParser]") -> None:
+    deploy = commands.add_parser("deploy", help="put a trained model behind an endpoint")
+    deploy.add_argument(
+        "source", nargs="?", metavar="JOB|S3", help="default: the latest job that completed"
+    )
+    _endpoint(deploy)
+    deploy.add_argument("--instance-type", metavar="TYPE")
+    deploy.add_argument("--no-wait", action="store_false", dest="wait")
+    _settings(deploy)
+    _dry_run(deploy)
+    _json(deploy)
+    deploy.set_defaults(run="endpoints.deploy")
+
+    predict = commands.add_parser("predict", help="classify pictures with an endpoint")
+    predict.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE", help="pictures, or folders of pictures"
+    )
+    _endpoint(predict)
+    predict.add_argument("--top", type=positive, default=5, metavar="K", help=DEFAULT)
+    _settings(predict)
+    _json(predict)
+    predict.set_defaults(run="endpoints.predict")
+
+    delete = commands.add_parser("delete", help="delete an endpoint, its configs and its models")
+    _endpoint(delete)
+    _settings(delete)
+    _dry_run(delete)
+    delete.set_defaults(run="endpoints.delete")
+
+
+def _local(commands: "Commands[argparse.ArgumentParser]") -> None:
+    group = commands.add_parser("local", help="the AWS API on this machine")
+    local = group.add_subparsers(metavar="COMMAND", required=True)
+    for name, help_ in {
+        "start": "start the server, if it does not run",
+        "stop": "stop the server; its jobs and objects are kept",
+        "status": "say whether it runs, and where",
+        "env": 'print what points a shell at it: eval "$(kennel local env)"',
+        "logs": "print the server's own log",
+    }.items():
+        one = local.add_parser(name, help=help_)
+        _settings(one)
+        one.set_defaults(run=f"local.{name}")
+        if name == "status":
+            _json(one)
+    run = local.add_parser("run", help="run a command against it: kennel local run -- kennel train")
+    _settings(run)
+    run.add_argument("argv", nargs="+", metavar="CMD")
+    run.set_defaults(run="local.run")
+
+
+def _demo(commands: "Commands[argparse.ArgumentParser]") -> None:
+    demo = commands.add_parser("demo", help="from pictures to predictions, on this machine alone")
+    demo.add_argument("--data", type=Path, metavar="DIR", help="default: the handwritten digits")
+    demo.add_argument("--weights", type=Path, metavar="FILE", help="what the model starts from")
+    demo.add_argument("--model", metavar="NAME", help="default: as the weights' name begins")
+    demo.add_argument(
+        "--folder", type=Path, default=Path(".kennel/demo"), metavar="DIR", help=DEFAULT
+    )
+    demo.set_defaults(run="demo.demo")
+
+
+DEFAULT = "default: %(default)s"
+
+
+def positive(text: str) -> int:
+    """Read a whole number above 0, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _settings(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="default: kennel.toml here or in a folder above",
+    )
+
+
+def _endpoint(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--endpoint", metavar="NAME", help="default: [deploy] endpoint")
+
+
+def _dry_run(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--dry-run", action="store_true", help="print the requests, send none")
+
+
+def _json(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--json", action="store_true", help="print JSON")

@@ -1,0 +1,228 @@
+"""``kennel train``, ``jobs``, ``describe`` and ``stop``: training jobs."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kennel import contract
+from kennel.cli import context, effects, show
+from kennel.cli.inputs import Inputs
+from kennel.cli.parser import INTERRUPTED
+from kennel.errors import JobError, SettingsError
+from kennel.jobs import compose, lookup, naming, plan, watch
+from kennel.jobs.aws import Aws
+from kennel.jobs.failures import explained
+from kennel.jobs.lookup import Answer
+from kennel.training import hyperparameters
+
+NAMED_WEIGHTS = ("imagenet", "none", "auto")
+
+
+@explained()
+def train(args: argparse.Namespace) -> int:
+    """Start a training job; follow it unless told not to."""
+    settings = context.settings(
+        args,
+        train={
+            "instance_type": args.instance_type,
+            "spot": args.spot,
+            "hyperparameters": chosen(args.hyperparameters, args.weights),
+        },
+    )
+    weights = weights_file(args.weights)
+    aws = context.aws(settings)
+    inputs = Inputs(settings, aws, effects.executor(aws, dry_run=args.dry_run))
+    name = submit(inputs, data=args.data, weights=weights, name=args.name)
+    if args.dry_run:
+        return 0
+    if args.wait:
+        return _follow(aws, name, as_json=args.json)
+    show.talk(_ways_back(name))
+    show.result(json.dumps({"job": name}) if args.json else name)
+    return 0
+
+
+def chosen(assignments: Sequence[str], weights: str | None) -> dict[str, str]:
+    """Read ``--set NAME=VALUE`` and ``--weights`` as hyperparameters."""
+    values = {"weights": Path(weights).name} if weights else {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not name or not equals:
+            raise SettingsError(f"--set {assignment!r}", expected="NAME=VALUE, e.g. --set lr=0.01")
+        values[name] = value
+    return values
+
+
+def weights_file(weights: str | None) -> Path | None:
+    """Return the file that ``--weights`` names, if it names one."""
+    if weights is None or weights in NAMED_WEIGHTS:
+        return None
+    if not Path(weights).is_file():
+        raise SettingsError(
+            f"--weights {weights}: there is no such file",
+            expected=f"a file, or one of {', '.join(NAMED_WEIGHTS)}",
+        )
+    return Path(weights)
+
+
+def submit(
+    inputs: Inputs, *, data: str | None, weights: Path | None = None, name: str | None = None
+) -> str:
+    """
+    Start a training job, its data and weights uploaded first; return its name.
+
+    What can be judged here is judged before anything is uploaded or paid for.
+    """
+    settings = inputs.settings
+    hyperparameters.parse(settings.train.hyperparameters)
+    compose.check_training(settings)
+    job = naming.job(name, compose.model_name(settings), **context.now())
+    channels = inputs.channels(data)
+    if weights:
+        channels["weights"] = inputs.weights(weights)
+    wanted = compose.training_job(settings, name=job, bucket=inputs.bucket, channels=channels)
+    inputs.executor.send(plan.training(wanted, name=job))
+    return job
+
+
+def follow(aws: Aws, name: str) -> Answer:
+    """Show a job's status and log lines as they come; return its description at the end."""
+    events = watch.training(aws.sagemaker, watch.training_log(aws.logs, name), name)
+    return watch.completed(show.follow(events))
+
+
+def _follow(aws: Aws, name: str, *, as_json: bool) -> int:
+    show.talk(f"training job {name}")
+    try:
+        described = follow(aws, name)
+    except KeyboardInterrupt:
+        show.talk(f"\n{_ways_back(name)}")
+        return INTERRUPTED
+    show.result(json.dumps(_outcome(described)) if as_json else _summary(described))
+    return 0
+
+
+def _ways_back(name: str) -> str:
+    return (
+        f"training job {name} goes on\n"
+        f"  come back to it: kennel logs {name} --follow\n"
+        f"  stop it:         kennel stop {name}"
+    )
+
+
+def _outcome(described: Answer) -> dict[str, Any]:
+    """Return what a script wants to know of a job."""
+    return {
+        "job": described["TrainingJobName"],
+        "status": described["TrainingJobStatus"],
+        "artifact": described.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
+        "metrics": watch.final_metrics(described),
+        "training_s": described.get("TrainingTimeInSeconds"),
+        "billable_s": described.get("BillableTimeInSeconds"),
+    }
+
+
+def _summary(described: Answer) -> str:
+    """Render a job for people."""
+    output = described.get("OutputDataConfig", {}).get("S3OutputPath")
+    seconds, saved = described.get("TrainingTimeInSeconds"), watch.saving(described)
+    rows = {
+        "job": described["TrainingJobName"],
+        "status": f"{described['TrainingJobStatus']} ({described.get('SecondaryStatus', '')})",
+        "reason": described.get("FailureReason"),
+        "image": described.get("AlgorithmSpecification", {}).get("TrainingImage"),
+        "machines": _machines(described.get("ResourceConfig", {})),
+        "trained": show.duration(seconds) if seconds is not None else None,
+        "spot saved": f"{saved:.0%}" if saved is not None else None,
+        "output": output,
+        "artifact": described.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
+    }
+    text = show.columns([(name, value) for name, value in rows.items() if value])
+    metrics = watch.final_metrics(described)
+    return f"{text}\nmetrics\n{show.metrics(metrics)}" if metrics else text
+
+
+def _machines(resources: Answer) -> str | None:
+    if not resources:
+        return None
+    return f"{resources['InstanceCount']} x {resources['InstanceType']}"
+
+
+@explained()
+def jobs(args: argparse.Namespace) -> int:
+    """List kennel's training jobs."""
+    aws = context.aws(context.settings(args))
+    found = lookup.jobs(aws.sagemaker, most=args.most)
+    if args.json:
+        show.result(json.dumps(found, default=_text, indent=2))
+        return 0
+    if not found:
+        show.talk("no training jobs yet: kennel train")
+        return 0
+    rows = [(j["TrainingJobName"], j["TrainingJobStatus"], _created(j), _took(j)) for j in found]
+    show.result(show.columns([("job", "status", "created", "took"), *rows]))
+    return 0
+
+
+def _created(job: Answer) -> str:
+    return f"{job['CreationTime'].astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _took(job: Answer) -> str:
+    end = job.get("TrainingEndTime") or datetime.now(UTC)
+    return show.duration((end - job["CreationTime"]).total_seconds())
+
+
+@explained()
+def describe(args: argparse.Namespace) -> int:
+    """Show a training job, or else the endpoint of that name."""
+    aws = context.aws(context.settings(args))
+    name = args.name or lookup.latest(aws.sagemaker)
+    endpoint = None
+    try:
+        described = lookup.job(aws.sagemaker, name)
+    except JobError:
+        endpoint = lookup.endpoint(aws.sagemaker, name)
+        if endpoint is None:
+            raise
+        described = endpoint
+    if args.json:
+        described.pop("ResponseMetadata", None)
+        show.result(json.dumps(described, default=_text, indent=2))
+    else:
+        show.result(_endpoint(endpoint) if endpoint else _summary(described))
+    return 0
+
+
+def _endpoint(described: Answer) -> str:
+    rows = {
+        "endpoint": described["EndpointName"],
+        "status": described["EndpointStatus"],
+        "reason": described.get("FailureReason"),
+        "config": described.get("EndpointConfigName"),
+        "changed": f"{described['LastModifiedTime'].astimezone():%Y-%m-%d %H:%M:%S}",
+    }
+    return show.columns([(name, value) for name, value in rows.items() if value])
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+@explained()
+def stop(args: argparse.Namespace) -> int:
+    """Stop a training job; SageMaker gives it two minutes to write what it has learnt."""
+    aws = context.aws(context.settings(args))
+    name = args.job or lookup.latest(aws.sagemaker)
+    status = lookup.job(aws.sagemaker, name)["TrainingJobStatus"]
+    if status in contract.TRAINING_ENDED:
+        show.talk(f"training job {name} has ended already: {status}")
+        return 0
+    effects.executor(aws, dry_run=args.dry_run).send(plan.stop(name))
+    if not args.dry_run:
+        show.talk(f"stopping; it may take {contract.STOP_GRACE_S} s to save what it has learnt")
+        show.result(name)
+    return 0

@@ -1,0 +1,54 @@
+"""What every kind of test shares: AWS's own service model as the judge of requests."""
+
+import re
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+
+
+def problems(value, shape, at="request"):
+    """Yield what botocore's validator lets through: enums, patterns, maximum lengths and values."""
+    match shape.type_name:
+        case "structure":
+            for key, item in value.items():
+                yield from problems(item, shape.members[key], f"{at}.{key}")
+        case "list":
+            for i, item in enumerate(value):
+                yield from problems(item, shape.member, f"{at}[{i}]")
+        case "map":
+            for key, item in value.items():
+                yield from problems(item, shape.value, f"{at}[{key!r}]")
+        case "string":
+            yield from (f"{at}: {value!r} {why}" for why in string_problems(value, shape))
+        case "integer":
+            if value > shape.metadata.get("max", value):
+                yield f"{at}: {value} is above {shape.metadata['max']}"
+
+
+def string_problems(text, shape):
+    pattern, longest = shape.metadata.get("pattern", ""), shape.metadata.get("max", len(text))
+    if shape.enum and text not in shape.enum:
+        yield "is not one of AWS's values"
+    if len(text) > longest:
+        yield f"is longer than {longest} characters"
+    if pattern and r"\p" not in pattern and not re.fullmatch(pattern, text, re.DOTALL):
+        yield f"does not match {pattern}"  # \p{…} is Java's, not Python's
+
+
+@pytest.fixture(scope="session")
+def valid_request():
+    """Check a request against AWS's own service model: no network, no credentials, no mock."""
+    session = botocore.session.get_session()
+
+    def check(operation, request, *, service="sagemaker"):
+        model = session.get_service_model(service)
+        (name,) = [
+            n for n in model.operation_names if n.lower() == operation.replace("_", "").lower()
+        ]
+        shape = model.operation_model(name).input_shape
+        report = ParamValidator().validate(request, shape)
+        assert not report.has_errors(), report.generate_report()
+        assert list(problems(request, shape)) == []
+
+    return check

@@ -1,0 +1,208 @@
+"""Settings come from kennel.toml, the environment and options, in that order, and are judged."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kennel import settings
+from kennel.errors import SettingsError
+from kennel.settings import judge
+
+SHIPPED = Path(__file__).parents[2] / "kennel.toml"
+ROLE = "arn:aws:iam::123456789012:role/kennel"
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Load settings from a kennel.toml with the given text, in a folder of its own."""
+
+    def load(text="", environment=None, **options):
+        (tmp_path / "kennel.toml").write_text(text, encoding="utf-8")
+        return settings.load(environment or {}, folder=tmp_path, options=options)
+
+    return load
+
+
+def test_without_any_source_the_defaults_hold(tmp_path):
+    """
+    An empty folder and an empty environment give every default, and no region or role.
+    """
+    found = settings.load({}, folder=tmp_path)
+
+    assert found.train.instance_type == "ml.g4dn.xlarge"
+    assert (found.aws.region, found.aws.role) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("environment", "options", "expected"),
+    [
+        pytest.param({}, {}, 2, id="file-over-default"),
+        pytest.param({"KENNEL_TRAIN_INSTANCE_COUNT": "3"}, {}, 3, id="environment-over-file"),
+        pytest.param(
+            {"KENNEL_TRAIN_INSTANCE_COUNT": "3"},
+            {"train": {"instance_count": 4}},
+            4,
+            id="option-over-environment",
+        ),
+        pytest.param({}, {"train": {"instance_count": None}}, 2, id="option-not-given"),
+        pytest.param({"KENNEL_TRAIN_INSTANCE_COUNT": ""}, {}, 2, id="empty-is-not-set"),
+    ],
+)
+def test_stronger_sources_win(load, environment, options, expected):
+    """
+    Default, file, environment, option: the later one wins.
+    """
+    found = load("[train]\ninstance_count = 2", environment, **options)
+
+    assert found.train.instance_count == expected
+
+
+def test_the_file_is_found_in_a_parent_and_its_paths_start_there(tmp_path):
+    """
+    A command works in any subfolder, and means the same folders.
+    """
+    (tmp_path / "kennel.toml").write_text('[data]\nfolder = "pictures"')
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+
+    found = settings.load({}, folder=deep)
+
+    assert found.data.folder == tmp_path / "pictures"
+    assert found.local.state == tmp_path / ".kennel" / "local"
+
+
+def test_a_hyperparameter_is_one_however_it_is_spelt(load):
+    """
+    batch_size in the file, BATCH_SIZE in the environment and batch-size as an option are one.
+    """
+    text = "[train.hyperparameters]\nbatch_size = 16\nfreeze = true\nlr = 0.1"
+    found = load(
+        text,
+        {"KENNEL_TRAIN_HYPERPARAMETERS_BATCH_SIZE": "32"},
+        train={"hyperparameters": {"lr": "0.2"}},
+    )
+
+    assert found.train.hyperparameters == {"batch-size": "32", "freeze": "true", "lr": "0.2"}
+
+
+def test_the_toolkits_own_hyperparameters_keep_their_names(load):
+    """
+    sagemaker_program stays sagemaker_program.
+    """
+    found = load('[train.hyperparameters]\nsagemaker_program = "train.py"')
+
+    assert found.train.hyperparameters == {"sagemaker_program": "train.py"}
+
+
+def test_container_variables_keep_their_case(load):
+    """
+    KENNEL_TRAIN_ENVIRONMENT_NCCL_DEBUG sets NCCL_DEBUG.
+    """
+    found = load("", {"KENNEL_TRAIN_ENVIRONMENT_NCCL_DEBUG": "INFO"})
+
+    assert found.train.environment == {"NCCL_DEBUG": "INFO"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        pytest.param({"AWS_REGION": "eu-west-1"}, "eu-west-1", id="aws-region"),
+        pytest.param({"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2", id="default-region"),
+        pytest.param(
+            {"AWS_REGION": "eu-west-1", "KENNEL_AWS_REGION": "us-east-1"}, "us-east-1", id="ours"
+        ),
+    ],
+)
+def test_the_region_falls_back_to_awss_own_variables(load, environment, expected):
+    """
+    AWS_REGION counts, though boto3 itself does not read it; our own variable is stronger.
+    """
+    assert load("", environment).aws.region == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "message"),
+    [
+        pytest.param("[trian]\nspot = true", {}, r"\[trian\].*\n.*\n.*try: train", id="section"),
+        pytest.param("[train]\nspott = true", {}, r"spott.*\n.*\n.*try: spot", id="key"),
+        pytest.param("", {"KENNEL_TRAIN_SPOTT": "1"}, r"KENNEL_TRAIN_SPOT, if", id="variable"),
+        pytest.param("[train]\nspot = 3", {}, r"true or false", id="not-a-truth"),
+        pytest.param(
+            '[train]\nvolume_gb = "big"', {}, r"'big'.*\n.*whole number", id="not-a-number"
+        ),
+        pytest.param("[train]\nvolume_gb = true", {}, r"whole number", id="truth-for-number"),
+        pytest.param("[train]\nvolume_gb = 0", {}, r"from 1 to 16384", id="below-range"),
+        pytest.param("[train]\nkeep_alive_s = 99999", {}, r"from 0 to 21600", id="above-range"),
+        pytest.param("[images]\ntrain = 3", {}, r"text in quotes", id="not-a-text"),
+        pytest.param('[aws]\nrole = "admin"', {}, r"arn:aws:iam::123456789012", id="role"),
+        pytest.param('[deploy]\nendpoint = "a_b"', {}, r"such as kennel-clothing", id="endpoint"),
+        pytest.param("[train]\nenvironment = 3", {}, r"a table \[train.environment\]", id="table"),
+        pytest.param("[train.hyperparameters]\nlr = [1]", {}, r"text, number", id="list"),
+        pytest.param("region = 3", {}, r"outside a section", id="no-section"),
+        pytest.param("[aws", {}, r"is not TOML", id="not-toml"),
+        pytest.param(
+            "[train]\nmax_wait_s = 86400", {}, r"above max_runtime_s", id="no-time-to-wait"
+        ),
+        pytest.param(
+            "[train]\nspot=true\nkeep_alive_s=1", {}, r"exclude each other", id="warm-spot"
+        ),
+    ],
+)
+def test_a_wrong_setting_says_what_is_expected(load, text, environment, message):
+    """
+    The error names the setting, the value found, and what would be right.
+    """
+    with pytest.raises(SettingsError, match=message):
+        load(text, environment)
+
+
+def test_an_unreadable_file_is_named(tmp_path):
+    """
+    --settings FILE with no such file is an error that names it.
+    """
+    with pytest.raises(SettingsError, match=r"cannot read .*nowhere\.toml"):
+        settings.load({}, file=tmp_path / "nowhere.toml")
+
+
+def test_variables_of_other_programs_are_not_judged(load):
+    """
+    A KENNEL_ variable that starts with no section of ours is somebody else's.
+    """
+    assert load("", {"KENNEL_CLUB": "1"}) == load("")
+
+
+def test_the_shipped_file_states_the_defaults():
+    """
+    kennel.toml in the repository changes nothing: every value in it is the default.
+    """
+    assert settings.load({}, file=SHIPPED) == judge.build({}, SHIPPED.parent)
+
+
+@pytest.mark.parametrize("section", judge.sections())
+def test_the_shipped_file_names_every_setting(section):
+    """
+    Whoever opens kennel.toml sees all that can be set, in its section.
+    """
+    text = SHIPPED.read_text(encoding="utf-8")
+    part = re.search(
+        rf"^\[{section}\]\n(.*?)(?=^\[(?!{section}\.)|\Z)", text, re.DOTALL | re.MULTILINE
+    )
+
+    for key, kind in judge.fields(section).items():
+        wanted = rf"^\[{section}\.{key}\]" if judge.is_table(kind) else rf"^(# )?{key} = "
+        assert re.search(wanted, part[1], re.MULTILINE), key
+
+
+def test_commented_examples_in_the_shipped_file_are_valid(tmp_path):
+    """
+    Whoever uncomments every example has settings that are accepted.
+    """
+    lines = SHIPPED.read_text(encoding="utf-8").splitlines()
+    live = [re.sub(r"^# (\w+ = )", r"\1", line) for line in lines]
+    (tmp_path / "kennel.toml").write_text("\n".join(live), encoding="utf-8")
+
+    found = settings.load({}, folder=tmp_path)
+
+    assert found.aws.role == ROLE
+    assert found.train.hyperparameters["model"] == "resnet18"

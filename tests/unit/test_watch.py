@@ -1,0 +1,248 @@
+"""Following yields what is new, once, and ends when the job has."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from kennel import contract
+from kennel.errors import JobError
+from kennel.jobs import watch
+from kennel.jobs.watch import Ended, Line, LogReader, Status
+
+STREAM = "job/algo-1-1700000000"
+
+
+def refusal(code, message=""):
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Describe")
+
+
+class FakeSageMaker:
+    """Answers with each of *descriptions* in turn; an exception among them is raised."""
+
+    def __init__(self, *descriptions):
+        self.descriptions = list(descriptions)
+
+    def describe_training_job(self, TrainingJobName):  # noqa: N803 - boto3's own name
+        return self._next() | {"TrainingJobName": TrainingJobName}
+
+    def describe_endpoint(self, EndpointName):  # noqa: N803 - boto3's own name
+        return self._next() | {"EndpointName": EndpointName}
+
+    def _next(self):
+        description = self.descriptions.pop(0)
+        if isinstance(description, Exception):
+            raise description
+        return description
+
+
+class FakeLogs:
+    """One stream, to which a line is added between any two looks; two events a page."""
+
+    def __init__(self, *texts):
+        self.waiting = list(texts)
+        self.events = []
+
+    def get_paginator(self, _operation):
+        return self
+
+    def paginate(self, **_which):
+        if self.waiting:
+            self.events.append({"message": self.waiting.pop(0), "timestamp": len(self.events)})
+        return [{"logStreams": [{"logStreamName": STREAM}] if self.events else []}]
+
+    def get_log_events(self, *, nextToken="0", **_which):  # noqa: N803 - boto3's own name
+        start = int(nextToken)
+        page = self.events[start : start + 2]
+        return {"events": page, "nextForwardToken": str(start + len(page))}
+
+
+def job(status, *transitions):
+    return {
+        "TrainingJobStatus": status,
+        "SecondaryStatus": transitions[-1],
+        "SecondaryStatusTransitions": [{"Status": t, "StatusMessage": ""} for t in transitions],
+    }
+
+
+def test_a_job_is_followed_to_its_end():
+    """
+    Each status and line comes once and in order, the lines after the end too, and Ended is last.
+    """
+    sagemaker = FakeSageMaker(
+        job("InProgress", "Starting"),
+        job("InProgress", "Starting", "Training"),
+        job("Completed", "Starting", "Training", "Completed"),
+    )
+    reader = LogReader(FakeLogs("a", "b", "c", "late"), "group")
+
+    events = list(watch.training(sagemaker, reader, "job", sleep=lambda _s: None))
+
+    assert [e.detail for e in events if isinstance(e, Status)] == [
+        "Starting",
+        "Training",
+        "Completed",
+    ]
+    assert [e.text for e in events if isinstance(e, Line)] == ["a", "b", "c", "late"]
+    assert isinstance(events[-1], Ended)
+    assert events[-1].described["TrainingJobStatus"] == "Completed"
+
+
+def test_a_reader_reads_all_pages_and_each_line_once():
+    """
+    Five lines on pages of two come in one look, and the next look brings only the new one.
+    """
+    logs = FakeLogs("new")
+    logs.events = [{"message": f"{n}\n", "timestamp": n} for n in range(5)]
+    logs.waiting, waiting = [], logs.waiting
+    reader = LogReader(logs, "group")
+
+    first = [line.text for line in reader.new_lines()]
+    logs.waiting = waiting
+    second = [line.text for line in reader.new_lines()]
+
+    assert (first, second) == (["0", "1", "2", "3", "4"], ["new"])
+
+
+def test_a_log_that_is_not_there_yet_is_empty():
+    """
+    A job has no log group until it has printed something.
+    """
+
+    class NoGroup(FakeLogs):
+        def paginate(self, **_which):
+            raise refusal("ResourceNotFoundException")
+
+    assert list(LogReader(NoGroup(), "group").new_lines()) == []
+
+
+def test_throttling_slows_down_and_goes_on():
+    """
+    When AWS asks for patience it is asked less often, and nothing is lost.
+    """
+    pauses = []
+    sagemaker = FakeSageMaker(
+        refusal("ThrottlingException"), refusal("ThrottlingException"), job("Failed", "Failed")
+    )
+
+    events = list(
+        watch.training(sagemaker, LogReader(FakeLogs(), "group"), "job", sleep=pauses.append)
+    )
+
+    assert isinstance(events[-1], Ended)
+    assert pauses[:2] == [watch.LONGEST_PAUSE_S, 2 * watch.LONGEST_PAUSE_S]
+
+
+def test_any_other_refusal_ends_the_watch():
+    """
+    Waiting does not help against expired credentials.
+    """
+    events = watch.training(
+        FakeSageMaker(refusal("ExpiredToken")), LogReader(FakeLogs(), "g"), "job", sleep=print
+    )
+
+    with pytest.raises(ClientError, match="ExpiredToken"):
+        list(events)
+
+
+@pytest.mark.parametrize(
+    ("cost_s", "expected"),
+    [
+        pytest.param(0.001, 0.1, id="here"),
+        pytest.param(0.05, 1.0, id="near"),
+        pytest.param(3, 10, id="far"),
+    ],
+)
+def test_a_slower_answer_is_asked_for_less_often(cost_s, expected):
+    """
+    Asking takes about a twentieth of the time, between ten times a second and every ten seconds.
+    """
+    assert watch.pause_s(cost_s, 0) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        pytest.param({"EndpointStatus": "InService"}, ["Creating", "InService"], id="in-service"),
+        pytest.param({"EndpointStatus": "Failed"}, ["Creating", "Failed"], id="failed"),
+        pytest.param(
+            refusal("ValidationException", 'Could not find endpoint "e".'),
+            ["Creating", "Deleted"],
+            id="gone",
+        ),
+    ],
+)
+def test_an_endpoint_is_followed_until_it_settles(last, expected):
+    """
+    Its statuses come once each; one that disappears has settled too.
+    """
+    creating = {"EndpointStatus": "Creating"}
+    events = list(
+        watch.endpoint(FakeSageMaker(creating, creating, last), "e", sleep=lambda _s: None)
+    )
+
+    assert [e.status for e in events if isinstance(e, Status)] == expected
+    assert events[-1].described["EndpointStatus"] == expected[-1]
+
+
+def test_a_host_is_read_out_of_the_streams_name():
+    """
+    With several instances a line says which one printed it.
+    """
+    assert Line("x", STREAM, 0).host == "algo-1"
+
+
+def test_metrics_are_read_as_sagemaker_reads_them():
+    """
+    The status line shows what the same regexes will find.
+    """
+    assert set(contract.METRIC_DEFINITIONS) >= {"valid_accuracy", "test_accuracy"}
+    assert watch.metrics_in("Test set: Average accuracy: 0.9500") == {"test_accuracy": 0.95}
+    assert watch.metrics_in("valid_accuracy=0.5")["valid_accuracy"] == 0.5
+    assert watch.metrics_in("valid_accuracy=...") == {}
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_a_job_that_did_not_complete_says_why_and_where_its_log_is(status):
+    """
+    The error carries SageMaker's reason and a command to run next.
+    """
+    described = job(status, status) | {"TrainingJobName": "j", "FailureReason": "no GPU"}
+
+    with pytest.raises(JobError, match=rf"(?s)j ended as {status}: no GPU.*kennel logs j"):
+        watch.completed(described)
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        pytest.param(
+            {"EndpointStatus": "Failed", "FailureReason": "no ping"},
+            "e is Failed: no ping",
+            id="failed",
+        ),
+        pytest.param(
+            {"EndpointStatus": "InService", "EndpointConfigName": "v1", "FailureReason": "no ping"},
+            "e went back to v1: no ping",
+            id="rolled-back",
+        ),
+    ],
+)
+def test_an_endpoint_that_does_not_serve_what_was_deployed_is_an_error(described, message):
+    """
+    A roll-back ends InService too, but with the version before.
+    """
+    with pytest.raises(JobError, match=message):
+        watch.in_service(described | {"EndpointName": "e"}, config="v2")
+
+
+def test_spot_saves_what_was_not_billed():
+    """
+    1 - billable / trained, for Spot jobs alone.
+    """
+    spot = {
+        "EnableManagedSpotTraining": True,
+        "TrainingTimeInSeconds": 100,
+        "BillableTimeInSeconds": 30,
+    }
+
+    assert watch.saving(spot) == pytest.approx(0.7)
+    assert watch.saving({"TrainingTimeInSeconds": 100, "BillableTimeInSeconds": 100}) is None
