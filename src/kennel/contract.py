@@ -49,6 +49,18 @@ SAFE_PORT_RANGE_VARIABLE = "SAGEMAKER_SAFE_PORT_RANGE"
 PING_TIMEOUT_S = 2
 INVOCATION_TIMEOUT_S = 60
 INVOCATION_BODY_BYTES = 25 * 2**20
+# Of a client's headers only these reach the container
+INVOCATION_HEADERS = (
+    "Content-Type",
+    "Accept",
+    "X-Amzn-SageMaker-Custom-Attributes",
+    "X-Amzn-SageMaker-Target-Model",
+    "X-Amzn-SageMaker-Target-Variant",
+    "X-Amzn-SageMaker-Target-Container-Hostname",
+    "X-Amzn-SageMaker-Inference-Id",
+    "X-Amzn-SageMaker-Inference-Component",
+    "X-Amzn-SageMaker-Session-Id",
+)
 SERVING_STOP_GRACE_S = 30
 STARTUP_TIMEOUT_S = 600  # ContainerStartupHealthCheckTimeoutInSeconds when the request has none
 MAX_STARTUP_TIMEOUT_S = 3600
