@@ -26,6 +26,7 @@ USAGE = "usage: python -m kennel.training train"
 PROGRAM_VARIABLE = "SAGEMAKER_PROGRAM"
 FRAMEWORK_VARIABLE = "SAGEMAKER_TRAINING_MODULE"
 FRAMEWORK = "kennel.training.entry:run_framework"
+TOOLKIT_REPORT = "Framework Error"  # how the toolkit's own failure file begins
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -53,7 +54,10 @@ def start(paths: ContainerPaths, environment: Mapping[str, str], stop: Stop) -> 
 
         return script_mode.run(paths, program, stop)
     os.environ.setdefault(FRAMEWORK_VARIABLE, FRAMEWORK)
-    return toolkit()
+    code = toolkit()
+    if code:
+        _put_the_cause_first(paths)
+    return code
 
 
 def toolkit() -> int:
@@ -64,6 +68,15 @@ def toolkit() -> int:
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     return 0
+
+
+def _put_the_cause_first(paths: ContainerPaths) -> None:
+    """Turn round what the toolkit wrote of a failure of its own: traceback first, cause last."""
+    report = paths.failure.read_text() if paths.failure.exists() else ""
+    if report.startswith(TOOLKIT_REPORT):
+        lines = [line for line in report.splitlines() if line.strip()]
+        cause = next((line for line in lines[1:] if line[0].strip() and ": " in line), lines[-1])
+        fail(paths, f"{cause}\n\n{report}")
 
 
 def run_framework() -> None:

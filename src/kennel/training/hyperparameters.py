@@ -169,18 +169,28 @@ def _add(values: dict[str, Value], table: Mapping[str, Row], given: str, text: o
 
 def _unknown(given: str, table: Mapping[str, Row]) -> HyperparameterError:
     """Name the nearest known one, or list them all."""
-    wanted = given.replace("_", "-").lower()
-    near = difflib.get_close_matches(wanted, table, n=1, cutoff=0.5)
-    near = near or [known for known in table if wanted and (known in wanted or wanted in known)][:1]
+    near = _nearest(given.replace("_", "-").lower(), list(table))
     problem = f"unknown hyperparameter {given!r}"
-    if not near:
+    if near is None:
         return HyperparameterError(problem, expected=f"one of {', '.join(table)}")
-    spec = table[near[0]]
+    spec = table[near]
     return HyperparameterError(
         problem,
         expected=f"one of {', '.join(table)}",
-        remedy=f"{near[0]}, {article(kind(spec))}: {allowed(spec)}",
+        remedy=f"{near}, {article(kind(spec))}: {allowed(spec)}",
     )
+
+
+def _nearest(wanted: str, known: list[str]) -> str | None:
+    """Return the name that was meant: by initials (wd, learning-rate), by spelling, or a part."""
+    same = [name for name in known if name == _initials(wanted) or wanted == _initials(name)]
+    close = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
+    part = [name for name in known if wanted and (name in wanted or wanted in name)]
+    return next(iter([*same, *close, *part]), None)
+
+
+def _initials(words: str) -> str:
+    return "".join(word[:1] for word in words.split("-"))
 
 
 def _check_together(chosen: Hyperparameters) -> None:

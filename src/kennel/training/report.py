@@ -44,8 +44,8 @@ def confusion_matrix(path: Path, matrix: Tensor, class_names: Sequence[str], tit
     axes.set(xlabel="predicted", ylabel="true", title=title)
     if count <= NUMBERED_UP_TO:
         _number_cells(axes, matrix, shares)
-    figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, label="share of the true class")
-    figure.savefig(path, dpi=DPI)
+    figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, label="share of the true class")
+    figure.savefig(path, dpi=DPI, bbox_inches="tight")
 
 
 def learning_curves(path: Path, history: Sequence[Epoch]) -> None:
@@ -58,8 +58,9 @@ def learning_curves(path: Path, history: Sequence[Epoch]) -> None:
     _curves(
         accuracy, epochs, [e.train_accuracy for e in history], [e.valid_accuracy for e in history]
     )
-    loss.set(ylabel="cross-entropy, nats", title="Loss", ylim=(0, None))
-    accuracy.set(ylabel="share of pictures classified right", title="Accuracy")
+    highest = loss_limit(history)
+    loss.set(ylabel="cross-entropy, nats", title="Loss", ylim=(0, highest))
+    accuracy.set(ylabel="share of pictures", title="Accuracy", ylim=(None, 1.005))
     for axes in (loss, accuracy):
         axes.axvline(best.epoch, color=BEST_COLOUR, linestyle=":", linewidth=1)
     accuracy.annotate(
@@ -72,6 +73,17 @@ def learning_curves(path: Path, history: Sequence[Epoch]) -> None:
     )
     loss.legend(frameon=False)
     figure.savefig(path, dpi=DPI)
+
+
+def loss_limit(history: Sequence[Epoch]) -> float:
+    """
+    Return where the loss axis ends: above all of training, and above a sane validation.
+
+    One wild validation, usual after a first epoch from scratch, would press all else to the floor.
+    """
+    train = max(epoch.train_loss for epoch in history)
+    valid = max(epoch.valid_loss for epoch in history)
+    return 1.05 * min(max(train, valid), 3 * train) or 1.0
 
 
 def _figure(width: float, height: float) -> "Figure":
