@@ -71,6 +71,10 @@ class ProcessRuntime:
         """Return the names of the instances: algo-1 would not resolve outside a container."""
         return ["localhost"] * count
 
+    def base_dir(self, root: Path) -> Path:
+        """Return *root* itself: a process has no file system of its own."""
+        return root
+
     def start(self, launch: Launch) -> None:
         """Start *launch* detached, in place of an earlier one of this id."""
         self.remove(launch.id)

@@ -62,6 +62,10 @@ class Runtime(Protocol):
         """Return the names by which *count* instances of a job reach one another."""
         ...
 
+    def base_dir(self, root: Path) -> Path:
+        """Return the path by which a container knows its *root*: /opt/ml, if it has its own."""
+        ...
+
     def start(self, launch: Launch) -> None:
         """
         Start *launch* detached; what an earlier launch of this id left behind is removed first.

@@ -1,0 +1,141 @@
+"""
+model.tar.gz and output.tar.gz: packed fast, unpacked safely.
+
+What an archive holds is the containers' business (kennel.vision.artifact).
+"""
+
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from kennel.errors import ArtifactError
+
+GZIP_LEVEL = 1  # weights hardly compress, so a higher level costs seconds and saves nothing
+DIRECTORY_MODE = 0o755
+FILE_MODE = 0o644
+EXECUTABLE_MODE = 0o755
+
+
+def is_empty(folder: Path) -> bool:
+    """Return whether there is nothing in *folder* to pack."""
+    return next(entries(folder), None) is None
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """
+    Write everything below *folder* to a gzipped tar archive, as root owns it.
+
+    Symbolic links that stay inside are kept, relative; what one outside points to is packed in its
+    place when it is a file. Sockets, pipes and devices are left out.
+    """
+    with tarfile.open(archive, "w:gz", compresslevel=GZIP_LEVEL) as tar:
+        for path in entries(folder):
+            info = describe(tar, path, folder)
+            if info.isreg():
+                with path.open("rb") as file:
+                    tar.addfile(info, file)
+            else:
+                tar.addfile(info)
+
+
+def entries(folder: Path) -> Iterator[Path]:
+    """Yield what can be packed below *folder*, each folder before what is in it, by name."""
+    for root, directories, files in os.walk(folder):
+        directories.sort()
+        for name in sorted([*directories, *files]):
+            path = Path(root) / name
+            is_kept = stays_inside(path, folder) if path.is_symlink() else path.is_dir()
+            if path.is_file() or is_kept:
+                yield path
+
+
+def stays_inside(link: Path, folder: Path) -> bool:
+    """Return whether *link* points to something in *folder*."""
+    return link.exists() and link.resolve().is_relative_to(folder.resolve())
+
+
+def describe(tar: tarfile.TarFile, path: Path, folder: Path) -> tarfile.TarInfo:
+    """Return the member for *path*: owner root, usual permissions, relative links."""
+    name = str(path.relative_to(folder))
+    if path.is_symlink() and stays_inside(path, folder):
+        info = tarfile.TarInfo(name)
+        info.type = tarfile.SYMTYPE
+        info.linkname = os.path.relpath(path.resolve(), path.parent.resolve())
+    else:
+        info = tar.gettarinfo(path.resolve(), name)
+        info.type = tarfile.DIRTYPE if path.is_dir() else tarfile.REGTYPE  # not a hard link
+        info.size = 0 if path.is_dir() else path.stat().st_size
+    info.mode = mode(path)
+    info.uid = info.gid = 0
+    info.uname = info.gname = "root"
+    return info
+
+
+def mode(path: Path) -> int:
+    """Return the permissions that *path* has in an archive."""
+    if path.is_dir():
+        return DIRECTORY_MODE
+    return EXECUTABLE_MODE if os.access(path, os.X_OK) else FILE_MODE
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """
+    Unpack a gzipped tar archive into a new *folder*, complete or not at all.
+
+    Raises:
+        ArtifactError: It is torn, no such archive, or one of its members leads outside.
+    """
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                extract(tar, member, partial)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise ArtifactError(
+            f"{archive.name} cannot be unpacked: {error}", expected="a gzipped tar archive"
+        ) from error
+    except ArtifactError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    partial.rename(folder)
+
+
+def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Write one member: a file, a folder, or a link that stays inside; Debian 12 has no filters."""
+    target = inside(folder, member.name, member)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if member.isdir():
+        target.mkdir(exist_ok=True)
+    elif member.issym():
+        inside(folder, str(PurePosixPath(member.name).parent / member.linkname), member)
+        target.symlink_to(member.linkname)
+    elif member.isreg() or member.islnk():
+        source = tar.extractfile(member)
+        if source is None:
+            raise unsafe(member)
+        with source, target.open("xb") as file:
+            shutil.copyfileobj(source, file)
+        target.chmod(EXECUTABLE_MODE if member.mode & 0o111 else FILE_MODE)
+    else:
+        raise unsafe(member)
+
+
+def inside(folder: Path, name: str, member: tarfile.TarInfo) -> Path:
+    """Return where *name* leads below *folder*, links on the way included."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise unsafe(member)
+    return path
+
+
+def unsafe(member: tarfile.TarInfo) -> ArtifactError:
+    """Return the error for a member that an archive of a model should not have."""
+    return ArtifactError(
+        f"{member.name!r} in the archive leads outside of it, or is a device",
+        expected="files, folders and links that stay inside",
+    )

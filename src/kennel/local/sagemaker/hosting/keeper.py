@@ -1,0 +1,119 @@
+"""Keep one container of an endpoint: store its log, and start it again when it dies in service."""
+
+import logging
+import threading
+
+from kennel.contract import ENDPOINT_LOG_GROUP
+from kennel.errors import KennelError
+from kennel.local.resources import LOCAL, Document
+from kennel.local.runtimes.protocol import State, Status
+from kennel.local.sagemaker import log_lines
+from kennel.local.sagemaker.hosting.fleet import Variant
+from kennel.local.sagemaker.hosting.launcher import Launcher
+from kennel.local.sagemaker.names import ENDPOINT
+from kennel.local.sagemaker.platform import Platform
+from kennel.local.wire.errors import ApiError
+
+LOG = logging.getLogger(__name__)
+
+POLL_S = 0.2
+FIRST_PAUSE_S = 0.5  # before a container that died is started again
+LONGEST_PAUSE_S = 30.0
+
+
+class Keeper:
+    """
+    The thread beside one container.
+
+    Args:
+        in_service: The container has been healthy: from now on it is started again when it dies.
+    """
+
+    def __init__(
+        self, platform: Platform, launcher: Launcher, endpoint: Document, variant: Variant
+    ) -> None:
+        self.platform = platform
+        self.launcher = launcher
+        self.endpoint = endpoint["EndpointName"]
+        self.region = endpoint[LOCAL]["Region"]
+        self.variant = variant
+        self.in_service = threading.Event()
+        self.released = threading.Event()
+        self.thread = threading.Thread(target=self.run, name=variant.launch_id, daemon=True)
+
+    def release(self) -> None:
+        """Let go of the container, which is about to be removed, with its log complete."""
+        self.released.set()
+        if self.thread.is_alive():
+            self.thread.join()
+
+    def run(self) -> None:
+        """Follow the container until it is released, or the server closes."""
+        pause_s = FIRST_PAUSE_S
+        while not self.platform.closing.is_set():
+            released = self.released.is_set()  # asked first: what was written before is read below
+            state = self.platform.runtime.wait(self.variant.launch_id, 0 if released else POLL_S)
+            ended = released or state.status is not Status.RUNNING
+            self._read_output(ended=ended)
+            if released:
+                return
+            if ended and self.in_service.is_set():
+                self._restart(state, pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            elif ended:
+                self.released.wait(POLL_S)  # the deployment sees for itself that it died
+
+    def _restart(self, state: State, pause_s: float) -> None:
+        """Start the container again, and say so in its log."""
+        how = "was lost" if state.exit_code is None else f"exited with code {state.exit_code}"
+        self._say(f"[kennel] the container {how}; it is started again in {pause_s:g} s")
+        if self.released.wait(pause_s) or self.platform.closing.is_set():
+            return
+        try:
+            self._set_offset(0)
+            self.launcher.start(self.variant, self.region)
+        except (KennelError, ApiError, OSError) as error:
+            LOG.exception("endpoint %s", self.endpoint)
+            self._say(f"[kennel] the container cannot be started again: {error}")
+
+    def _say(self, text: str) -> None:
+        """Add a line of our own to the container's log."""
+        self._append([text])
+
+    def _append(self, lines: list[str]) -> None:
+        group = f"{ENDPOINT_LOG_GROUP}/{self.endpoint}"
+        self.platform.logs.append(group, self.variant.log_stream, log_lines.events(lines))
+
+    def _read_output(self, *, ended: bool) -> None:
+        """Store the lines written since the last time."""
+        path = self.platform.runtime.output(self.variant.launch_id)
+        before = -1
+        while before != (offset := self._offset()):
+            before = offset
+            lines, after = log_lines.read_lines(path, offset, ended=ended)
+            if after == offset:
+                return
+            with self.platform.resources.database.transaction():
+                self._append(lines)
+                self._set_offset(after)
+
+    def _offset(self) -> int:
+        endpoint = self.platform.resources.find(ENDPOINT.path, self.endpoint)
+        return 0 if endpoint is None else offsets(endpoint).get(self.variant.launch_id, 0)
+
+    def _set_offset(self, offset: int) -> None:
+        """Write down how far the output was read."""
+        read = {self.variant.launch_id: offset}
+        self.platform.resources.change(
+            ENDPOINT.path,
+            self.endpoint,
+            lambda endpoint: (
+                endpoint | {LOCAL: endpoint[LOCAL] | {"LogOffsets": offsets(endpoint) | read}}
+            ),
+        )
+
+
+def offsets(endpoint: Document) -> dict[str, int]:
+    """Return how far the output of each launch was read."""
+    read: dict[str, int] = endpoint[LOCAL]["LogOffsets"]
+    return read

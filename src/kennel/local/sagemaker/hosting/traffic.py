@@ -1,0 +1,41 @@
+"""Which requests are on their way to which launch, so that none is cut off by a deployment."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Traffic:
+    """Requests in flight, by launch."""
+
+    def __init__(self) -> None:
+        self._in_flight: Counter[str] = Counter()
+        self._retired: set[str] = set()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def request(self, launch_id: str) -> Iterator[bool]:
+        """Count a request for a launch; yields False when that takes no more."""
+        with self._changed:
+            admitted = launch_id not in self._retired
+            self._in_flight[launch_id] += admitted
+        try:
+            yield admitted
+        finally:
+            if admitted:
+                with self._changed:
+                    self._in_flight[launch_id] -= 1
+                    self._changed.notify_all()
+
+    def drain(self, launch_id: str, timeout_s: float) -> bool:
+        """Let no more requests in; return whether those in flight have ended in time."""
+        with self._changed:
+            self._retired.add(launch_id)
+            return self._changed.wait_for(lambda: not self._in_flight[launch_id], timeout_s)
+
+    def forget(self, launch_id: str) -> None:
+        """Drop what is known of a launch that nobody can ask for any more."""
+        with self._changed:
+            self._retired.discard(launch_id)
+            self._in_flight.pop(launch_id, None)

@@ -1,0 +1,1 @@
+"""Training jobs: ``jobs`` holds the operations, ``driver`` runs them."""

@@ -1,0 +1,106 @@
+"""
+Checkpoints: copied from S3 before a job starts, and to S3 while it runs.
+
+Copied, not linked: a training script may write into a file that it has already, and neither the
+object nor the script's file must change under the other's hands.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from kennel.local.s3.objects import Objects
+from kennel.local.sagemaker import s3_uri
+
+Stamp = tuple[int, int, int]  # inode, size, modification time
+
+
+@dataclass
+class Checkpoints:
+    """
+    A folder of checkpoints and its place in S3.
+
+    Args:
+        folder: As this machine sees it.
+        uri: S3 prefix.
+        scratch: Folder on the same file system for copies that are not whole yet.
+    """
+
+    objects: Objects
+    folder: Path
+    uri: str
+    scratch: Path
+    stored: dict[str, Stamp] = field(default_factory=dict)
+    seen: dict[str, Stamp] = field(default_factory=dict)
+
+    def restore(self) -> int:
+        """Copy what S3 has into the folder; return how many files that were."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        bucket, prefix = s3_uri.split(self.uri.rstrip("/") + "/")
+        names = [key.removeprefix(prefix) for key in self.objects.keys(bucket, prefix)]
+        restored = [name for name in names if is_file_name(name)]
+        for name in restored:
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.objects.path(bucket, prefix + name), target)
+        self.stored = self.stamps()
+        return len(restored)
+
+    def sync(self, *, ended: bool = False) -> int:
+        """
+        Store what has changed since the last time.
+
+        Args:
+            ended: Nobody writes any more. Else a file waits until it stays the same from one call
+                to the next, so that one that is being written is not stored in pieces.
+
+        Returns:
+            How many files were stored.
+        """
+        stamps = self.stamps()
+        changed = {n: s for n, s in stamps.items() if self.stored.get(n) != s}
+        ready = [n for n, s in changed.items() if ended or self.seen.get(n) == s]
+        self.seen = stamps
+        return sum(self._store(name, stamps[name]) for name in ready)
+
+    def _store(self, name: str, stamp: Stamp) -> bool:
+        """Store one file, unless it changes or goes meanwhile; return whether it was stored."""
+        path = self.folder / name
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        copy = self.scratch / "checkpoint"
+        try:
+            shutil.copyfile(path, copy)
+            if stamp_of(path) != stamp:
+                return False
+        except FileNotFoundError:
+            return False
+        bucket, prefix = s3_uri.split(self.uri.rstrip("/") + "/")
+        self.objects.put_file(bucket, prefix + name, copy, move=True)
+        self.stored[name] = stamp
+        return True
+
+    def stamps(self) -> dict[str, Stamp]:
+        """Return every file of the folder, by its path below it."""
+        found = {}
+        for root, _, files in os.walk(self.folder):
+            for file in files:
+                path = Path(root) / file
+                if path.is_file() and (stamp := stamp_of(path)):
+                    found[str(path.relative_to(self.folder))] = stamp
+        return found
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a key can be a file below the folder: no folder marker, nothing above it."""
+    path = PurePosixPath(name)
+    return not name.endswith("/") and bool(path.parts) and not {"..", "/"} & set(path.parts)
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Return what changes when a file does, or None when it has gone."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

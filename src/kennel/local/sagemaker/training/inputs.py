@@ -1,0 +1,78 @@
+"""
+The channels of a training job: S3 objects that the container sees as files, without a copy.
+
+The container must not write in a channel: the files are the objects themselves.
+"""
+
+from pathlib import Path
+
+from kennel.contract import ContainerPaths
+from kennel.local.resources import Document
+from kennel.local.runtimes.protocol import Mount
+from kennel.local.s3 import index
+from kennel.local.s3.objects import Objects
+from kennel.local.sagemaker import s3_uri
+from kennel.local.sagemaker.names import invalid
+from kennel.local.sagemaker.training.layout import distribution
+from kennel.local.wire.errors import ApiError
+
+
+def check(objects: Objects, job: Document, region: str) -> None:
+    """
+    Ask that every channel has objects.
+
+    Raises:
+        ApiError: ``ValidationException``, in AWS's words.
+    """
+    for channel in job.get("InputDataConfig", []):
+        uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+        if not has_objects(objects, uri):
+            raise no_objects(uri, region, job["RoleArn"])
+
+
+def has_objects(objects: Objects, uri: str) -> bool:
+    """Return whether there is an object under *uri*; takes the same time however many there are."""
+    with objects.database.reading() as connection:
+        return bool(index.page(connection, *s3_uri.split(uri), "", 1))
+
+
+def no_objects(uri: str, region: str, role: str) -> ApiError:
+    """Return AWS's error for a channel without objects."""
+    bucket, _ = s3_uri.split(uri)
+    return invalid(
+        f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that'
+        f" the bucket exists in the selected region ({region}), that objects exist under that S3"
+        f' prefix, and that the role "{role}" has "s3:ListBucket" permissions on bucket'
+        f' "{bucket}".'
+    )
+
+
+def provide(objects: Objects, job: Document, root: Path, *, hosts: int) -> list[Mount]:
+    """
+    Make each channel of the first host: a mount where a whole folder is wanted, else links.
+
+    Args:
+        root: The host's /opt/ml; links are made below it.
+        hosts: How many hosts share a channel that is sharded.
+
+    Returns:
+        The mounts that the container needs.
+
+    Raises:
+        ApiError: An object or a bucket has gone.
+        DataError: The objects cannot be files, see Objects.materialise.
+    """
+    mounts = []
+    paths = ContainerPaths(root)
+    for channel in job.get("InputDataConfig", []):
+        target = paths.channel(channel["ChannelName"])
+        bucket, prefix = s3_uri.split(channel["DataSource"]["S3DataSource"]["S3Uri"])
+        is_sharded = distribution(channel) == "ShardedByS3Key" and hosts > 1
+        folder = None if is_sharded else objects.mount_source(bucket, prefix)
+        if folder is not None:
+            mounts.append(Mount(folder, str(target.relative_to(root))))
+        elif not objects.materialise(
+            bucket, prefix, target, shard=(0, hosts) if is_sharded else None
+        ):
+            target.mkdir(parents=True, exist_ok=True)  # only folder markers, or no share
+    return mounts

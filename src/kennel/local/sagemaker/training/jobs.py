@@ -1,0 +1,164 @@
+"""The operations of training jobs: create, describe, list, stop, delete."""
+
+import time
+from typing import Any
+
+from kennel.local.resources import LOCAL, Document
+from kennel.local.sagemaker import s3_uri
+from kennel.local.sagemaker.listing import page
+from kennel.local.sagemaker.names import TRAINING_JOB, invalid
+from kennel.local.sagemaker.platform import Platform, now
+from kennel.local.sagemaker.tags import Tags
+from kennel.local.sagemaker.training import checks, inputs, status
+from kennel.local.sagemaker.training.driver import Driver, has_ended
+from kennel.local.wire.context import region
+from kennel.local.wire.errors import ApiError
+
+KIND = TRAINING_JOB.path
+SUMMARY = (
+    *("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime"),
+    *("LastModifiedTime", "TrainingJobStatus", "SecondaryStatus"),
+)
+# AWS's rules are closed images; the request keeps them, and says that nobody evaluates them here.
+RULES = {
+    "DebugRuleConfigurations": "DebugRuleEvaluationStatuses",
+    "ProfilerRuleConfigurations": "ProfilerRuleEvaluationStatuses",
+}
+NOT_EVALUATED = "SageMaker's own rules are not evaluated in local mode"
+
+
+class TrainingJobs:
+    """Training jobs, as their API shows them."""
+
+    def __init__(self, platform: Platform, tags: Tags, driver: Driver) -> None:
+        self.platform = platform
+        self.resources = platform.resources
+        self.tags = tags
+        self.driver = driver
+
+    def create(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Answer CreateTrainingJob: check it, write it down, start it."""
+        name = params["TrainingJobName"]
+        checks.check(params, max_instances=self.platform.runtime.max_instances)
+        self._check_s3(params)
+        job = document(params)
+        with self.resources.database.transaction():
+            if not self.resources.add(KIND, name, job):
+                raise taken(name)
+            self.tags.put(TRAINING_JOB, name, params.get("Tags", []))
+        self.driver.start(name)
+        return {"TrainingJobArn": job["TrainingJobArn"]}
+
+    def _check_s3(self, params: dict[str, Any]) -> None:
+        """Ask that the inputs are there, and the buckets of the outputs."""
+        inputs.check(self.platform.objects, params, region())
+        uris = [params["OutputDataConfig"]["S3OutputPath"]]
+        if "CheckpointConfig" in params:
+            uris.append(params["CheckpointConfig"]["S3Uri"])
+        for uri in uris:
+            bucket, _ = s3_uri.split(uri)
+            if all(known.name != bucket for known in self.platform.objects.buckets()):
+                raise invalid(f"The bucket of {uri!r} does not exist: {bucket!r}.")
+
+    def describe(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Answer DescribeTrainingJob."""
+        return self._find(params["TrainingJobName"])
+
+    def list(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Answer ListTrainingJobs."""
+        no_such = {"WarmPoolStatusEquals", "TrainingPlanArnEquals"} & params.keys()
+        jobs = [] if no_such else self.resources.all(KIND)
+        shown, token = page(
+            jobs, params, name="TrainingJobName", status="TrainingJobStatus", order="Ascending"
+        )
+        summaries = [{member: job.get(member) for member in SUMMARY} for job in shown]
+        return {"TrainingJobSummaries": summaries, "NextToken": token}
+
+    def stop(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Answer StopTrainingJob: a job that is stopping already goes on doing so."""
+        name = params["TrainingJobName"]
+        if self.resources.change(KIND, name, stopping) is None:
+            raise missing()
+        self.driver.stop(name)
+        return {}
+
+    def delete(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Answer DeleteTrainingJob; its objects and logs stay, as AWS leaves them."""
+        name = params["TrainingJobName"]
+        with self.resources.database.transaction():
+            job = self._find(name)
+            if not has_ended(job):
+                raise ApiError(
+                    "ResourceInUse",
+                    f"Training job {job['TrainingJobArn']} is {job['TrainingJobStatus']}:"
+                    " stop it first.",
+                )
+            self.resources.remove(KIND, name)
+            self.tags.forget(TRAINING_JOB, name)
+        return {}
+
+    def _find(self, name: str) -> Document:
+        job = self.resources.find(KIND, name)
+        if job is None:
+            raise missing()
+        return job
+
+
+def document(params: dict[str, Any]) -> Document:
+    """Return the document of a new job: the request, its state, and what only the server needs."""
+    name = params["TrainingJobName"]
+    request = {member: value for member, value in params.items() if member != "Tags"}
+    return {
+        **request,
+        "TrainingJobArn": TRAINING_JOB.arn(name),
+        **status.created(now()),
+        **rule_statuses(request),
+        LOCAL: {
+            "Region": region(),
+            "LogStream": f"{name}/algo-1-{int(time.time())}",
+            "LogOffset": 0,
+        },
+    }
+
+
+def rule_statuses(request: Document) -> Document:
+    """Return a status for each of AWS's rules that the request asks for."""
+    return {
+        member: [
+            {
+                "RuleConfigurationName": rule["RuleConfigurationName"],
+                "RuleEvaluationStatus": "Stopped",
+                "StatusDetails": NOT_EVALUATED,
+                "LastModifiedTime": now(),
+            }
+            for rule in request[rules]
+        ]
+        for rules, member in RULES.items()
+        if rules in request
+    }
+
+
+def stopping(job: Document) -> Document:
+    """Return *job* on its way to being stopped."""
+    if has_ended(job):
+        raise invalid(
+            "The request was rejected because the training job is in status"
+            f" {job['TrainingJobStatus']}."
+        )
+    if job["TrainingJobStatus"] == "Stopping":
+        return job
+    return status.advance(job, "Stopping", now())
+
+
+def taken(name: str) -> ApiError:
+    """Return AWS's error for a name that was used before."""
+    return ApiError(
+        "ResourceInUse",
+        "Training job names must be unique within an AWS account and region, and a training job"
+        f" with this name already exists ({TRAINING_JOB.arn(name)})",
+    )
+
+
+def missing() -> ApiError:
+    """Return AWS's error for a job that is not there."""
+    return invalid("Requested resource not found.")

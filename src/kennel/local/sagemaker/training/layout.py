@@ -1,0 +1,129 @@
+"""
+What a training container finds below /opt/ml and in its environment. Pure, but for write.
+
+The channels' objects are linked in by inputs, the checkpoints copied in by checkpoints.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kennel.contract import ContainerPaths
+from kennel.local.resources import Document
+
+GROUP = "homogeneousCluster"  # SageMaker's name of the one group of a job without groups
+NETWORK_INTERFACE = "eth0"
+# Members of a request that a container finds as a file, as they are
+VERBATIM = {
+    "DebugHookConfig": "debughookconfig.json",
+    "ProfilerConfig": "profilerconfig.json",
+    "TensorBoardOutputConfig": "tensorboardoutputconfig.json",
+}
+
+
+def write(root: Path, documents: Mapping[str, Any]) -> ContainerPaths:
+    """Make the folders of a container below *root*, with the configuration files in them."""
+    paths = ContainerPaths(root)
+    for folder in (paths.config, paths.data, paths.model, paths.output_data):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, document in documents.items():
+        (paths.config / name).write_text(json.dumps(document))
+    return paths
+
+
+def documents(job: Document, hosts: Sequence[str], base_dir: Path) -> dict[str, Any]:
+    """
+    Return the configuration files of the first host, by name.
+
+    Args:
+        job: The job's document.
+        hosts: The names of all its instances.
+        base_dir: What the container knows as /opt/ml.
+    """
+    paths = ContainerPaths(base_dir)
+    files: dict[str, Any] = {
+        paths.hyperparameters.name: job.get("HyperParameters", {}),
+        paths.input_data_config.name: input_data_config(job),
+        paths.resource_config.name: resource_config(job["ResourceConfig"], hosts),
+    }
+    if "CheckpointConfig" in job:
+        local = checkpoint_folder(job, base_dir)
+        files[paths.checkpoint_config.name] = {"LocalPath": str(local)}
+    return files | {name: job[part] for part, name in VERBATIM.items() if part in job}
+
+
+def input_data_config(job: Document) -> dict[str, Any]:
+    """Return inputdataconfig.json: a member for each channel."""
+    mode = job["AlgorithmSpecification"]["TrainingInputMode"]
+    return {
+        channel["ChannelName"]: {
+            **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
+            "TrainingInputMode": channel.get("InputMode", mode),
+            "S3DistributionType": distribution(channel),
+            "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+        }
+        for channel in job.get("InputDataConfig", [])
+    }
+
+
+def distribution(channel: Document) -> str:
+    """Return how a channel's objects are shared out among the hosts."""
+    source = channel["DataSource"]["S3DataSource"]
+    return str(source.get("S3DataDistributionType", "FullyReplicated"))
+
+
+def resource_config(resources: Document, hosts: Sequence[str]) -> dict[str, Any]:
+    """Return resourceconfig.json of the first host."""
+    group = (resources.get("InstanceGroups") or [{}])[0]
+    kind = resources.get("InstanceType") or group.get("InstanceType", "")
+    name = group.get("InstanceGroupName", GROUP)
+    return {
+        "current_host": hosts[0],
+        "current_instance_type": kind,
+        "current_group_name": name,
+        "hosts": list(hosts),
+        "instance_groups": [
+            {"instance_group_name": name, "instance_type": kind, "hosts": list(hosts)}
+        ],
+        "network_interface_name": NETWORK_INTERFACE,
+    }
+
+
+def checkpoint_folder(job: Document, base_dir: Path) -> Path:
+    """Return where the checkpoints are, for who knows /opt/ml as *base_dir*."""
+    local = PurePosixPath(job["CheckpointConfig"].get("LocalPath", ContainerPaths().checkpoints))
+    return base_dir / local.relative_to(ContainerPaths().root)
+
+
+def environment(job: Document, *, region: str, endpoint_url: str) -> dict[str, str]:
+    """Return what SageMaker adds to a training container's environment, then the request's own."""
+    return {
+        "TRAINING_JOB_NAME": job["TrainingJobName"],
+        "TRAINING_JOB_ARN": job["TrainingJobArn"],
+        **local_aws(region, endpoint_url),
+        **job.get("Environment", {}),
+    }
+
+
+def local_aws(region: str, endpoint_url: str) -> dict[str, str]:
+    """Return the settings by which a container's AWS clients reach this server, and nobody else."""
+    return {
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        # The user's own files may name a profile, or an endpoint for S3 alone.
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    }
+
+
+def command(job: Document) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return entry point and arguments; an image's own entry point gets ``train``."""
+    specification = job["AlgorithmSpecification"]
+    entrypoint = tuple(specification.get("ContainerEntrypoint", ()))
+    arguments = tuple(specification.get("ContainerArguments", ()))
+    return entrypoint, arguments or (() if entrypoint else ("train",))
