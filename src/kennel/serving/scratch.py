@@ -48,9 +48,9 @@ class Scratch:
         return self.folder / "failure"
 
     @property
-    def loading(self) -> Path:
-        """Locked by the worker until it has loaded the model, then removed."""
-        return self.folder / "loading"
+    def alive(self) -> Path:
+        """Locked by the process that holds the model, as long as it lives."""
+        return self.folder / "alive"
 
     @property
     def busy(self) -> Path:
@@ -72,18 +72,13 @@ def sharing(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
-@contextmanager
-def existing(path: Path) -> Iterator[None]:
-    """Let *path* exist, locked from its first moment, until the end of the block."""
+def hold(path: Path) -> None:
+    """Make *path*, locked from its first moment, until this process ends; its forks don't count."""
     unlocked = path.with_suffix(f".{os.getpid()}")
     lock = os.open(unlocked, os.O_RDONLY | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        unlocked.rename(path)
-        yield
-        path.unlink()
-    finally:
-        os.close(lock)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    os.register_at_fork(after_in_child=lambda: os.close(lock))
+    unlocked.rename(path)
 
 
 def is_locked(path: Path) -> bool:

@@ -150,9 +150,9 @@ def _wait(process: "subprocess.Popen[bytes]", scratch: Scratch, stopping: _Stopp
     while not stopping.asked:
         if scratch.failure.exists():
             raise KennelError(scratch.failure.read_text())
-        if _died_loading(scratch.loading):
+        if _died(scratch.alive):
             raise KennelError(
-                "the process that loads the model was killed",
+                "the process that holds the model was killed",
                 expected="enough memory for the model",
             )
         if process.poll() is not None:
@@ -160,11 +160,8 @@ def _wait(process: "subprocess.Popen[bytes]", scratch: Scratch, stopping: _Stopp
         time.sleep(_POLL_S)
 
 
-def _died_loading(loading: Path) -> bool:
-    try:
-        return not is_locked(loading)
-    except FileNotFoundError:  # not yet, or not any more
-        return False
+def _died(alive: Path) -> bool:
+    return alive.exists() and not is_locked(alive)
 
 
 def _drain(scratch: Scratch) -> None:

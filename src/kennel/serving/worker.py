@@ -23,13 +23,14 @@ import torch
 from kennel.contract import ContainerPaths
 from kennel.errors import KennelError
 from kennel.serving import classifier
-from kennel.serving.scratch import Scratch, existing
+from kennel.serving.scratch import Scratch, hold
 
 
 def main() -> None:
     """Load, or say why not; then be what multi-model-server started."""
     scratch = Scratch.from_environment()
     _end_with_the_server()
+    hold(scratch.alive)
     _load(ContainerPaths.from_environment().model, scratch)
     os.register_at_fork(after_in_child=lambda: torch.set_num_threads(scratch.threads))
     worker = Path(mms.__file__).with_name("model_service_worker.py")
@@ -40,12 +41,11 @@ def _load(folder: Path, scratch: Scratch) -> None:
     # A pool of threads does not survive a fork, so there must be none before.
     torch.set_num_threads(1)
     begin = time.monotonic()
-    with existing(scratch.loading):
-        try:
-            loaded = classifier.load(folder)
-            loaded.answer_once()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the server must hear of it
-            _fail(error, scratch.failure)
+    try:
+        loaded = classifier.load(folder)
+        loaded.answer_once()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the server must hear of it
+        _fail(error, scratch.failure)
     described = loaded.artifact
     print(  # noqa: T201 - multi-model-server's log is our standard output
         f"serving {described.architecture} with {len(described.class_names)} classes, "
