@@ -183,6 +183,8 @@ class Driver:
         endpoint = self.platform.resources.find(ENDPOINT.path, name) or {LOCAL: {"Retired": []}}
         retired = endpoint[LOCAL]["Retired"]
         for launch_id in retired:
+            if keeper := self._keepers.get(launch_id):
+                keeper.in_service.clear()  # or it would start the container again
             self.traffic.drain(launch_id, INVOCATION_TIMEOUT_S)
             self.platform.runtime.terminate(launch_id)
         deadline = time.monotonic() + SERVING_STOP_GRACE_S

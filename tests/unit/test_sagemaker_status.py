@@ -1,0 +1,134 @@
+"""The states of a training job read as DescribeTrainingJob tells them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kennel.local.resources import LOCAL
+from kennel.local.runtimes.protocol import State, Status
+from kennel.local.sagemaker.training import status
+from kennel.local.sagemaker.training.driver import outcome, wants_model
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+def running():
+    job = status.advance(status.created(START), "Downloading", at(1))
+    return status.advance(job | {"TrainingStartTime": at(1)}, "Training", at(2))
+
+
+def test_a_new_job_is_in_progress_and_starting():
+    """
+    CreateTrainingJob leaves a job InProgress, Starting, modified when it was created.
+    """
+    job = status.created(START)
+
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("InProgress", "Starting")
+    assert job["CreationTime"] == job["LastModifiedTime"] == START
+
+
+def test_each_transition_ends_the_one_before():
+    """
+    SecondaryStatusTransitions has no gaps: each ends when the next begins.
+    """
+    transitions = running()["SecondaryStatusTransitions"]
+
+    assert [t["Status"] for t in transitions] == ["Starting", "Downloading", "Training"]
+    assert [t.get("EndTime") for t in transitions] == [at(1), at(2), None]
+
+
+def test_a_stopping_job_does_not_go_back_to_work():
+    """
+    A job that is Stopping stays so until it has stopped, whatever it does meanwhile.
+    """
+    job = status.advance(running(), "Stopping", at(3))
+
+    assert status.advance(job, "Uploading", at(4)) == job
+    assert status.advance(job, "Stopped", at(5))["TrainingJobStatus"] == "Stopped"
+
+
+def test_the_end_has_its_times():
+    """
+    Training and billable time are whole seconds from the start on the instance, at least one.
+    """
+    job = status.ended(running(), "Completed", at(61))
+
+    assert job["TrainingEndTime"] == at(61)
+    assert job["TrainingTimeInSeconds"] == job["BillableTimeInSeconds"] == 60
+    assert job["SecondaryStatusTransitions"][-1]["EndTime"] == at(61)
+    assert "FailureReason" not in job
+
+
+def test_a_job_that_never_ran_has_no_times():
+    """
+    One that was stopped while it waited was never billed.
+    """
+    job = status.ended(status.created(START), "Stopped", at(9))
+
+    assert not {"TrainingTimeInSeconds", "TrainingEndTime"} & job.keys()
+
+
+def test_a_failure_reason_is_the_failure_file_and_the_exit_code():
+    """
+    The cause comes first and the exit code survives the cut at 1024 characters.
+    """
+    reason = status.algorithm_error("DataError: no images" + "x" * 2000, 1, "")
+
+    assert reason.startswith("AlgorithmError: DataError: no images")
+    assert reason.endswith(", exit code: 1")
+    assert len(reason) == 1024
+
+
+def test_without_a_failure_file_the_log_speaks():
+    """
+    A script that wrote no failure file is told by the end of its log, not by silence.
+    """
+    reason = status.algorithm_error("", 137, "Killed")
+
+    assert "The log ends with: Killed" in reason
+    assert reason.endswith("exit code: 137")
+
+
+@pytest.mark.parametrize(
+    ("job_status", "local", "code", "expected"),
+    [
+        pytest.param("InProgress", {}, 0, "Completed", id="success"),
+        pytest.param("InProgress", {}, 1, "Failed", id="failure"),
+        pytest.param("InProgress", {}, None, "Failed", id="lost"),
+        pytest.param("Stopping", {}, 0, "Stopped", id="stopped"),
+        pytest.param("Stopping", {}, 137, "Stopped", id="killed"),
+        pytest.param("Stopping", {"IsLate": True}, 0, "MaxRuntimeExceeded", id="late"),
+    ],
+)
+def test_how_a_job_ends(job_status, local, code, expected):
+    """
+    A stop is a stop however the container ends; without one the exit code decides.
+    """
+    job = {"TrainingJobStatus": job_status, LOCAL: local}
+    state = State(Status.EXITED if code is not None else Status.LOST, code)
+
+    secondary, reason = outcome(job, state, "", "")
+
+    assert secondary == expected
+    assert bool(reason) == (expected == "Failed")
+
+
+@pytest.mark.parametrize(
+    ("secondary", "is_empty", "expected"),
+    [
+        pytest.param("Completed", True, True, id="completed-empty"),
+        pytest.param("Stopped", False, True, id="stopped-with-a-model"),
+        pytest.param("Stopped", True, False, id="stopped-empty"),
+        pytest.param("MaxRuntimeExceeded", False, True, id="late-with-a-model"),
+        pytest.param("Failed", False, False, id="failed"),
+    ],
+)
+def test_whose_model_is_stored(secondary, is_empty, expected):
+    """
+    A completed job's always, a stopped one's if there is any, a failed one's never.
+    """
+    assert wants_model(secondary, is_empty=is_empty) is expected
