@@ -7,6 +7,7 @@ Pure. It is not HTTP's own chunking, which the HTTP server has undone already. C
 not verified, as no signature is (see signature).
 """
 
+import re
 from collections.abc import Callable
 
 from kennel.local.wire.errors import ApiError
@@ -14,6 +15,7 @@ from kennel.local.wire.errors import ApiError
 Step = Callable[[bytearray], bool]
 
 MAX_LINE_BYTES = 16384
+SIZE = re.compile(rb"([0-9a-fA-F]{1,16})\s*(?:;|$)")
 
 
 class ChunkedDecoder:
@@ -59,10 +61,9 @@ class ChunkedDecoder:
         line = self._line()
         if line is None:
             return False
-        try:
-            self._left = int(line.partition(b";")[0], 16)
-        except ValueError as error:
-            raise malformed(line) from error
+        if not (size := SIZE.match(line)):
+            raise malformed(line)
+        self._left = int(size[1], 16)
         self._step = self._data if self._left else self._trailer
         return True
 
@@ -89,9 +90,9 @@ class ChunkedDecoder:
         line = self._line()
         if line is None:
             return False
-        if line:
-            name, _, value = line.decode("latin-1").partition(":")
-            self.trailers[name.strip().lower()] = value.strip()
+        if b":" in line:
+            name, value = [part.strip() for part in line.decode("latin-1").split(":", 1)]
+            self.trailers[name.lower()] = value
         return True
 
     def _line(self) -> bytes | None:

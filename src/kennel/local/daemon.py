@@ -1,0 +1,293 @@
+"""
+Start, stop and find the local server of a state folder, which runs detached from its starter.
+
+Whether it runs is told by its lock, which the kernel gives back with the process. Jobs and
+endpoints outlive it, and the next start finds them again.
+"""
+
+import fcntl
+import http.client
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kennel.errors import LocalServerError
+from kennel.local import environment as client_environment
+from kennel.local.layout import HEALTH_PATH, HOST, info_path, lock_path, log_path, read_info
+
+DEFAULT_PORT = 4510
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 20
+HEALTH_TIMEOUT_S = 10
+POLL_S = 0.02
+TAIL_LINES = 12
+
+
+@dataclass(frozen=True)
+class Address:
+    """
+    Where a server listens.
+
+    Args:
+        started: False where it was running already.
+    """
+
+    port: int
+    started: bool = True
+
+    @property
+    def url(self) -> str:
+        """What AWS_ENDPOINT_URL must be."""
+        return f"http://{HOST}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known about the server of a state folder; of one that does not run, where it is."""
+
+    state: Path
+    log: Path
+    running: bool = False
+    address: Address | None = None
+    pid: int | None = None
+    runtime: str | None = None
+    version: str | None = None
+    training_jobs: int = 0  # in progress
+    endpoints: int = 0
+
+
+def start(state: Path, port: int = DEFAULT_PORT, runtime: str = "process") -> Address:
+    """
+    Start the server, unless it runs already, and wait until it answers.
+
+    Args:
+        port: 0 takes a free one, or that of a running server.
+
+    Raises:
+        LocalServerError: The port is taken, the server does not come up, or the one that runs has
+            another port or runtime.
+    """
+    state = state.absolute()
+    state.mkdir(parents=True, exist_ok=True)
+    if is_running(state):
+        return running_address(state, port, runtime)
+    pid = spawn(state, port, runtime)
+    ended: list[int] = []
+    try:
+        wait_until(lambda: ended_with(pid, ended) or answers(state, pid), START_TIMEOUT_S)
+    except TimeoutError as error:
+        os.kill(pid, signal.SIGKILL)
+        raise failed(state, f"does not answer after {START_TIMEOUT_S} s") from error
+    if not ended:
+        return Address(read_info(state)["port"])
+    if is_running(state):  # somebody else started one at the same moment
+        return running_address(state, port, runtime)
+    raise failed(state, "did not start")
+
+
+def stop(state: Path) -> bool:
+    """
+    Stop the server and wait until it is gone; return False where none was running.
+
+    Jobs and endpoints go on running.
+    """
+    if not is_running(state):
+        return False
+    pid = note(state)["pid"]
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    try:
+        wait_until(lambda: not is_running(state), STOP_TIMEOUT_S)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_running(state), STOP_TIMEOUT_S)
+    reap(pid)
+    info_path(state).unlink(missing_ok=True)
+    return True
+
+
+def status(state: Path) -> Status:
+    """Return what is known about the server of *state*."""
+    state = state.absolute()
+    if not is_running(state):
+        return Status(state, log_path(state))
+    about = health(note(state)["port"])
+    return Status(
+        state,
+        log_path(state),
+        running=True,
+        address=Address(about["port"], started=False),
+        pid=about["pid"],
+        runtime=about["runtime"],
+        version=about["version"],
+        training_jobs=about["training_jobs"],
+        endpoints=about["endpoints"],
+    )
+
+
+def environment(state: Path) -> dict[str, str]:
+    """
+    Return the variables with which boto3 and the AWS CLI use the server of *state*.
+
+    Remove client_environment.unset(os.environ) as well.
+
+    Raises:
+        LocalServerError: It does not run.
+    """
+    if not is_running(state):
+        raise LocalServerError(f"no local server runs for {state}", remedy="kennel local start")
+    return client_environment.variables(f"http://{HOST}:{note(state)['port']}", os.environ)
+
+
+def is_running(state: Path) -> bool:
+    """Say whether a server holds the lock of *state*."""
+    try:
+        file = os.open(lock_path(state), os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def running_address(state: Path, port: int, runtime: str) -> Address:
+    """
+    Return the address of the server that runs, which must be as asked for.
+
+    Raises:
+        LocalServerError: It is not.
+    """
+    about = note(state)
+    if port not in (0, about["port"]) or runtime != about["runtime"]:
+        raise LocalServerError(
+            f"the local server of {state} runs on port {about['port']} ({about['runtime']})",
+            expected=f"port {port} ({runtime})",
+            remedy="kennel local stop, then start it again",
+        )
+    wait_until(lambda: answers(state, about["pid"]), START_TIMEOUT_S)
+    return Address(about["port"], started=False)
+
+
+def note(state: Path) -> dict[str, Any]:
+    """
+    Return the note of a server that runs, waiting for one that is just starting.
+
+    Raises:
+        LocalServerError: There is none.
+    """
+    with suppress(TimeoutError):
+        wait_until(lambda: bool(read_info(state)) or not is_running(state), START_TIMEOUT_S)
+    about = read_info(state)
+    if not about:
+        raise failed(state, "holds its lock but does not say where it listens")
+    return about
+
+
+def spawn(state: Path, port: int, runtime: str) -> int:
+    """Start the server in a session of its own and return its process id."""
+    log = os.open(log_path(state), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    command = [sys.executable, "-m", "kennel.local", "serve"]
+    options = ["--state", str(state), "--port", str(port), "--runtime", runtime]
+    try:
+        # Not subprocess: its Popen warns, rightly, about a child that is left running.
+        return os.posix_spawn(
+            sys.executable,
+            [*command, *options],
+            server_environment(),
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, nothing, 0),
+                (os.POSIX_SPAWN_DUP2, log, 1),
+                (os.POSIX_SPAWN_DUP2, log, 2),
+            ],
+            setsid=True,
+        )
+    finally:
+        os.close(log)
+        os.close(nothing)
+
+
+def server_environment() -> dict[str, str]:
+    """Return the environment of the server: without AWS credentials, which it must never use."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def answers(state: Path, pid: int) -> bool:
+    """Say whether the server with this process id is up."""
+    about = read_info(state)
+    if about.get("pid") != pid:
+        return False
+    try:
+        return bool(health(about["port"])["pid"] == pid)
+    except LocalServerError:
+        return False
+
+
+def health(port: int) -> dict[str, Any]:
+    """
+    Ask a server how it is.
+
+    Raises:
+        LocalServerError: It does not answer.
+    """
+    connection = http.client.HTTPConnection(HOST, port, timeout=HEALTH_TIMEOUT_S)
+    try:
+        connection.request("GET", HEALTH_PATH)
+        return dict(json.loads(connection.getresponse().read()))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        problem = f"the local server on port {port} does not answer: {error}"
+        raise LocalServerError(problem, remedy="kennel local stop, then start it again") from error
+    finally:
+        connection.close()
+
+
+def ended_with(pid: int, ended: list[int]) -> bool:
+    """Say whether our child *pid* has ended; its exit code is added to *ended*."""
+    done, code = os.waitpid(pid, os.WNOHANG)
+    if done:
+        ended.append(os.waitstatus_to_exitcode(code))
+    return bool(done)
+
+
+def reap(pid: int) -> None:
+    """Take note of the end of a child, lest it stays as a zombie; others have other parents."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
+    """
+    Sleep until *condition* holds.
+
+    Raises:
+        TimeoutError: It does not after *timeout_s*.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(POLL_S)
+
+
+def failed(state: Path, what: str) -> LocalServerError:
+    """Return the error for a server that went wrong, with the end of its log."""
+    try:
+        tail = log_path(state).read_text(errors="replace").splitlines()[-TAIL_LINES:]
+    except FileNotFoundError:
+        tail = []
+    said = "".join(f"\n    {line}" for line in tail)
+    return LocalServerError(
+        f"the local server of {state} {what}{said}", remedy=f"read {log_path(state)}"
+    )

@@ -1,0 +1,194 @@
+"""
+The server as a process in the foreground: composed, locked, bound, run until a signal, cleaned up.
+
+To start it detached, and to ask about it, see daemon. Where things are in the state folder: layout.
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from kennel.errors import LocalServerError
+from kennel.local import layout, sts
+from kennel.local.database import Database
+from kennel.local.layout import HOST
+from kennel.local.logs import Logs
+from kennel.local.logs.operations import service as logs_service
+from kennel.local.runtimes.process import ProcessRuntime
+from kennel.local.runtimes.protocol import Runtime
+from kennel.local.s3.objects import Objects
+from kennel.local.s3.service import S3
+from kennel.local.sagemaker.service import SageMaker
+from kennel.local.server import Server, Services
+from kennel.local.wire.json_protocol import JsonService
+
+BACKLOG = 512
+KEEP_ALIVE_S = 300  # boto3 keeps connections; one closed just as it sends costs a retry
+GRACE_S = 5  # for answers in flight when the server stops
+MAX_COUNTED = 100
+LOCK_ATTEMPTS = 10
+LOCK_POLL_S = 0.02
+
+logger = logging.getLogger(__name__)
+
+
+def run(state: Path, port: int, runtime: str) -> None:
+    """
+    Serve until SIGTERM or SIGINT.
+
+    Args:
+        port: 0 takes a free one; layout.read_info says which.
+
+    Raises:
+        LocalServerError: The state folder or the port is in use, or there is no such runtime.
+    """
+    state = state.absolute()
+    state.mkdir(parents=True, exist_ok=True)
+    with locked(state), bound(port) as listener:
+        crashed = layout.info_path(state).exists()
+        about = {
+            "pid": os.getpid(),
+            "port": listener.getsockname()[1],
+            "runtime": runtime,
+            "version": version("kennel"),
+        }
+        with composed(state, about, recover=crashed) as app:
+            layout.write_info(state, about)
+            listen(app, listener)
+        layout.info_path(state).unlink(missing_ok=True)
+
+
+@contextmanager
+def composed(state: Path, about: Mapping[str, Any], *, recover: bool) -> Iterator[Server]:
+    """Build the services over a state folder and go on with what was running; close them after."""
+    runtime = make_runtime(str(about["runtime"]), state)
+    database = Database(state / layout.DATABASE)
+    objects, logs = Objects(state / layout.OBJECTS, database), Logs(database)
+    if recover:
+        objects.recover()
+    sagemaker = SageMaker(
+        *(database, objects, logs, runtime),
+        folder=state / layout.SCRATCH,
+        endpoint_url=f"http://{HOST}:{about['port']}",
+    )
+    app = Server(
+        Services(
+            s3=S3(objects),
+            json={
+                "Logs_20140328": logs_service(logs),
+                "SageMaker": JsonService("sagemaker", sagemaker.operations),
+            },
+            query={"sts": sts.service()},
+            invoker=sagemaker,
+            health=lambda: {**about, "state": str(state), **counts(sagemaker)},
+        )
+    )
+    sagemaker.resume()
+    try:
+        yield app
+    finally:
+        sagemaker.close()
+        app.close()
+        database.close()
+
+
+def make_runtime(name: str, state: Path) -> Runtime:
+    """
+    Return the runtime that runs containers.
+
+    Raises:
+        LocalServerError: There is none of that name.
+    """
+    if name != "process":
+        problem = f"the local server has no runtime {name!r}"
+        raise LocalServerError(problem, expected="process")
+    return ProcessRuntime(state / layout.RUNTIME)
+
+
+def counts(sagemaker: SageMaker) -> dict[str, int]:
+    """Return how many jobs run and how many endpoints there are, up to a hundred of each."""
+    running = {"StatusEquals": "InProgress", "MaxResults": MAX_COUNTED}
+    jobs = sagemaker.operations["ListTrainingJobs"](running)["TrainingJobSummaries"]
+    endpoints = sagemaker.operations["ListEndpoints"]({"MaxResults": MAX_COUNTED})["Endpoints"]
+    return {"training_jobs": len(jobs), "endpoints": len(endpoints)}
+
+
+@contextmanager
+def locked(state: Path) -> Iterator[None]:
+    """
+    Hold the state folder: two servers over one would undo each other's work.
+
+    Raises:
+        LocalServerError: Another server holds it.
+    """
+    with layout.lock_path(state).open("w") as file:
+        for _ in range(LOCK_ATTEMPTS):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(LOCK_POLL_S)  # daemon.is_running holds it for a moment, too
+        else:
+            remedy = "kennel local status, or kennel local stop"
+            raise LocalServerError(f"another local server uses {state}", remedy=remedy)
+        yield
+
+
+@contextmanager
+def bound(port: int) -> Iterator[socket.socket]:
+    """
+    Listen on 127.0.0.1.
+
+    Raises:
+        LocalServerError: The port is taken, or needs rights that we lack.
+    """
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError as error:
+            raise port_error(port, error) from error
+        listener.listen(BACKLOG)
+        yield listener
+
+
+def port_error(port: int, error: OSError) -> LocalServerError:
+    """Word why a port cannot be had."""
+    remedy = "kennel local start --port 0, which takes a free one"
+    if error.errno == errno.EADDRINUSE:
+        problem = f"port {port} of {HOST} is taken by another program"
+        return LocalServerError(problem, expected="a free port", remedy=remedy)
+    return LocalServerError(f"port {port} of {HOST} cannot be had: {error}", remedy=remedy)
+
+
+def listen(app: Server, listener: socket.socket) -> None:
+    """Answer requests until a signal."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again when it is done, which would end us before we clean up
+        signal.signal(number, lambda *_: None)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    logger.info("listening on http://%s:%d", HOST, listener.getsockname()[1])
+    uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,208 @@
+"""
+The server as an ASGI application: which service answers a request, and how the answer is sent.
+
+It listens on 127.0.0.1 only (see serve), and refuses names that are not this machine's, web pages
+of other origins, and unsigned requests to anything but S3.
+"""
+
+import asyncio
+import contextvars
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from kennel.contract import INVOCATION_BODY_BYTES
+from kennel.local.layout import HEALTH_PATH
+from kennel.local.s3.objects import BLOCK_BYTES
+from kennel.local.s3.service import S3
+from kennel.local.wire.bodies import ClientGoneError, Receive, Send, decoded, whole
+from kennel.local.wire.calls import Call, FilePart, Reply
+from kennel.local.wire.context import REGION
+from kennel.local.wire.errors import ApiError, not_in_local_mode
+from kennel.local.wire.json_protocol import JsonService
+from kennel.local.wire.query_protocol import QueryService
+from kennel.local.wire.replies import error_reply, json_reply
+
+LOCAL_HOST = re.compile(r"(?:(?:[a-z0-9._-]+\.)?localhost|127\.0\.0\.1|\[::1\])(?::\d+)?")
+INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
+MAX_API_BYTES = 64 * 2**20
+API_THREADS = 16
+INVOCATION_THREADS = 64  # each waits for its endpoint for up to a minute
+NO_CONTENT = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+
+T = TypeVar("T")
+Scope = Mapping[str, Any]
+Answer = tuple[int, Mapping[str, str], bytes]
+
+logger = logging.getLogger(__name__)
+
+
+class Invoker(Protocol):
+    """What answers InvokeEndpoint; it may block."""
+
+    def invoke(self, endpoint_name: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Return (status, headers, body); may raise ApiError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """
+    What the server offers.
+
+    Args:
+        json: By what stands before the dot of X-Amz-Target.
+        query: By the name that requests are signed with.
+        health: What the health check answers.
+    """
+
+    s3: S3
+    json: Mapping[str, JsonService]
+    query: Mapping[str, QueryService]
+    invoker: Invoker
+    health: Callable[[], Mapping[str, Any]]
+
+    def names(self) -> list[str]:
+        """Return every service's name."""
+        json_names = [service.name for service in self.json.values()]
+        return ["s3", "sagemaker-runtime", *json_names, *self.query]
+
+
+class Server:
+    """The ASGI application over *services*."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._api = ThreadPoolExecutor(API_THREADS, "api")
+        self._invocations = ThreadPoolExecutor(INVOCATION_THREADS, "invoke")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        started = time.monotonic()
+        try:
+            call = Call.from_scope(scope)
+        except ApiError as error:  # a signature without a scope: no telling what protocol
+            call = Call(scope["method"], "/", {}, {}, None)
+            reply = error_reply(error, call)
+        else:
+            try:
+                reply = await self._reply(call, receive)
+            except ClientGoneError:
+                return
+        log(call, reply, time.monotonic() - started)
+        await transmit(reply, send)
+
+    async def _reply(self, call: Call, receive: Receive) -> Reply:
+        try:
+            check_origin(call)
+            REGION.set(call.signer.region if call.signer else REGION.get())
+            return await self._answer(call, receive)
+        except ApiError as error:
+            return error_reply(error, call)
+        except ClientGoneError:
+            raise
+        except Exception:
+            logger.exception("%s %s failed", call.method, call.path)
+            message = "the local server failed; its log says why (kennel local status names it)"
+            return error_reply(ApiError("InternalFailure", message, 500), call)
+
+    async def _answer(self, call: Call, receive: Receive) -> Reply:
+        if call.path == HEALTH_PATH:
+            health = await in_thread(self._api, self._services.health)
+            return json_reply(json.dumps(health).encode())
+        if "x-amz-target" in call.headers:
+            return await self._json(call, receive)
+        service = call.signer.service if call.signer else "s3"
+        if service == "s3":
+            return await self._services.s3.answer(call, receive)
+        if service in self._services.query:
+            body = await whole(receive, MAX_API_BYTES)
+            return await in_thread(self._api, self._services.query[service].call, call, body)
+        found = INVOCATION.fullmatch(call.path)
+        if service == "sagemaker" and found and call.method == "POST":
+            body = await whole(receive, INVOCATION_BODY_BYTES)
+            invoke = self._services.invoker.invoke
+            name = unquote(found[1])
+            return Reply(*await in_thread(self._invocations, invoke, name, call.headers, body))
+        await whole(receive, MAX_API_BYTES)
+        what = f"{service} {call.method} {call.path}"
+        raise not_in_local_mode(what, self._services.names())
+
+    async def _json(self, call: Call, receive: Receive) -> Reply:
+        body = await whole(receive, MAX_API_BYTES)
+        if call.signer is None:
+            message = "Missing Authentication Token"
+            raise ApiError("MissingAuthenticationTokenException", message, 403)
+        prefix, _, operation = call.headers["x-amz-target"].rpartition(".")
+        service = self._services.json.get(prefix)
+        if service is None:
+            what = f"{call.signer.service} {operation}"
+            raise not_in_local_mode(what, self._services.names())
+        body = decoded(body, call.headers.get("content-encoding", ""), MAX_API_BYTES)
+        return json_reply(await in_thread(self._api, service.call, operation, body))
+
+    def close(self) -> None:
+        """Take no more work; what is being answered may go on, but nobody waits for it."""
+        self._services.s3.close()
+        self._api.shutdown(wait=False, cancel_futures=True)
+        self._invocations.shutdown(wait=False, cancel_futures=True)
+
+
+async def in_thread(threads: ThreadPoolExecutor, work: Callable[..., T], *arguments: object) -> T:
+    """Do blocking *work* in a thread, which knows the request's region."""
+    run = contextvars.copy_context().run
+    return await asyncio.get_running_loop().run_in_executor(threads, run, work, *arguments)
+
+
+async def transmit(reply: Reply, send: Send) -> None:
+    """Send an answer."""
+    headers = dict(reply.headers)
+    if isinstance(reply.body, bytes) and reply.status not in NO_CONTENT:
+        headers.setdefault("content-length", str(len(reply.body)))
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
+    if isinstance(reply.body, FilePart):
+        await transmit_file(reply.body, send)
+    else:
+        await send({"type": "http.response.body", "body": reply.body})
+
+
+async def transmit_file(part: FilePart, send: Send) -> None:
+    """Send a part of a file, a block at a time."""
+    with part.file as file:
+        await asyncio.to_thread(file.seek, part.start)
+        left = part.length
+        while left > 0:
+            block = await asyncio.to_thread(file.read, min(left, BLOCK_BYTES))
+            left = left - len(block) if block else 0
+            await send({"type": "http.response.body", "body": block, "more_body": left > 0})
+
+
+def check_origin(call: Call) -> None:
+    """
+    Refuse what reaches this server by way of somebody else's web page or name.
+
+    Raises:
+        ApiError: ``AccessDenied``.
+    """
+    host, origin = call.headers.get("host", ""), call.headers.get("origin")
+    if not LOCAL_HOST.fullmatch(host.lower()):
+        message = f"the local server answers to localhost and 127.0.0.1, not to {host!r}"
+        raise ApiError("AccessDenied", message, 403)
+    if origin is not None and not LOCAL_HOST.fullmatch(urlsplit(origin).netloc.lower()):
+        raise ApiError("AccessDenied", f"no requests from web pages of {origin!r}", 403)
+
+
+def log(call: Call, reply: Reply, seconds: float) -> None:
+    """Log what went wrong, and every call of an API; reads and writes of objects are too many."""
+    api = call.headers.get("x-amz-target") or (call.signer and call.signer.service != "s3")
+    if api or reply.status >= HTTPStatus.BAD_REQUEST:
+        what = call.headers.get("x-amz-target") or f"{call.method} {call.path}"
+        logger.info("%s -> %d in %.0f ms", what, reply.status, seconds * 1000)
