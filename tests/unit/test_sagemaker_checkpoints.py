@@ -1,0 +1,98 @@
+"""Checkpoints travel to S3 whole, and back without being shared with it."""
+
+import pytest
+
+from kennel.local.database import Database
+from kennel.local.s3.objects import Objects
+from kennel.local.sagemaker.training.checkpoints import Checkpoints
+
+
+@pytest.fixture
+def objects(tmp_path):
+    database = Database(tmp_path / "state.db")
+    objects = Objects(tmp_path / "s3", database)
+    objects.create_bucket("bucket")
+    yield objects
+    database.close()
+
+
+@pytest.fixture
+def checkpoints(objects, tmp_path):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    return Checkpoints(objects, folder, "s3://bucket/checkpoints", tmp_path / "copies")
+
+
+def stored(objects):
+    return {key: objects.path("bucket", key).read_text() for key in objects.keys("bucket")}
+
+
+def test_a_file_is_stored_when_it_stays_the_same(checkpoints, objects):
+    """
+    One that is still being written is not stored in pieces.
+    """
+    file = checkpoints.folder / "last.pt"
+    file.write_text("half")
+    assert checkpoints.sync() == 0
+    file.write_text("whole")
+    assert checkpoints.sync() == 0
+
+    assert checkpoints.sync() == 1
+    assert stored(objects) == {"checkpoints/last.pt": "whole"}
+
+
+def test_at_the_end_everything_is_stored(checkpoints, objects):
+    """
+    Nobody writes any more, so nothing waits; folders keep their names.
+    """
+    (checkpoints.folder / "epoch").mkdir()
+    (checkpoints.folder / "epoch" / "1.pt").write_text("one")
+
+    assert checkpoints.sync(ended=True) == 1
+    assert stored(objects) == {"checkpoints/epoch/1.pt": "one"}
+
+
+def test_what_has_not_changed_is_not_stored_again(checkpoints):
+    """
+    A large checkpoint is copied once, not at every look.
+    """
+    (checkpoints.folder / "last.pt").write_text("content")
+    checkpoints.sync(ended=True)
+
+    assert checkpoints.sync(ended=True) == 0
+
+
+def test_writing_in_place_does_not_change_the_object(checkpoints, objects):
+    """
+    The object is a copy: what the script does to its file later is another version.
+    """
+    file = checkpoints.folder / "last.pt"
+    file.write_text("first")
+    checkpoints.sync(ended=True)
+    file.write_text("other")
+
+    assert stored(objects) == {"checkpoints/last.pt": "first"}
+
+
+def test_checkpoints_come_back(checkpoints, objects):
+    """
+    A restored file can be written to, and S3 keeps what it had.
+    """
+    objects.put_bytes("bucket", "checkpoints/a/last.pt", b"content")
+    objects.put_bytes("bucket", "checkpoints/folder/", b"")
+
+    assert checkpoints.restore() == 1
+    file = checkpoints.folder / "a" / "last.pt"
+    assert file.read_text() == "content"
+    file.write_text("changed")
+    assert stored(objects)["checkpoints/a/last.pt"] == "content"
+
+
+def test_what_was_restored_is_not_stored_again(checkpoints, objects):
+    """
+    A job that writes no checkpoint leaves S3 as it was.
+    """
+    objects.put_bytes("bucket", "checkpoints/last.pt", b"content")
+    checkpoints.restore()
+
+    assert checkpoints.sync(ended=True) == 0
