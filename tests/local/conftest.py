@@ -1,8 +1,11 @@
 """A real local server, and clients that talk to it as any program would."""
 
 import os
+from functools import cache
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from kennel.local import daemon
 from kennel.local import environment as client_environment
@@ -30,7 +33,7 @@ def server_environment(server):
 
 @pytest.fixture(scope="session")
 def aws(server):
-    """Return ``aws(service, **arguments)``, which makes boto3 clients of the server."""
+    """Return ``aws(service, region=None, **config)``, which makes boto3 clients of the server."""
     return clients_of(server.url)
 
 
@@ -41,12 +44,12 @@ def clients_of_server():
 
 
 def clients_of(url):
-    import boto3
-
-    # A session of our own: the machine's configuration and credentials stay out of it.
+    # Keys and region of our own: the machine's credentials stay out of it.
     session = boto3.Session("kennel-test", "kennel-test", region_name="us-east-1")
 
-    def client(service, **arguments):
-        return session.client(service, **{"endpoint_url": url, **arguments})
+    @cache
+    def client(service, region=None, **config):
+        options = Config(**config) if config else None
+        return session.client(service, region, endpoint_url=url, config=options)
 
     return client
