@@ -38,20 +38,26 @@ def materialise(
 
 def link_object(objects: "Objects", stored: Stored, target: Path, prefix: str) -> None:
     """Give an object's file the name that it has below a channel."""
-    name = relative(stored.key, prefix)
-    place = None if name is None else tree_path(name)
-    if place is None:  # SageMaker's own download fails on these, or escapes from the channel
-        return
+    place = tree_path(relative(stored.key, prefix) or "")
+    if place is None:
+        raise undownloadable(stored, "no file can be called so")
     try:
         (target / place).parent.mkdir(parents=True, exist_ok=True)
         link(objects.file(stored), target / place)
     except (FileExistsError, NotADirectoryError) as error:
-        uri = f"s3://{stored.bucket}/{stored.key}"
-        raise DataError(
-            f"{uri} cannot be downloaded: its name is also that of a folder, or of a file above it",
-            expected="no object whose key is the folder of another",
-            remedy=f"aws s3 rm {uri}",
+        raise undownloadable(
+            stored, "another object's key is its folder, or the reverse"
         ) from error
+
+
+def undownloadable(stored: Stored, why: str) -> DataError:
+    """Return the error for an object that cannot be a file of a channel."""
+    uri = f"s3://{stored.bucket}/{stored.key}"
+    return DataError(
+        f"{uri} cannot be downloaded: {why}",
+        expected="keys that are paths of files",
+        remedy=f"aws s3 rm '{uri}'",
+    )
 
 
 def source(objects: "Objects", bucket: str, prefix: str) -> Path | None:

@@ -286,7 +286,7 @@ class Objects:
             How many objects there are; 0 when *prefix* has none.
 
         Raises:
-            DataError: An object has the name of another's folder, so that both cannot be files.
+            DataError: An object's key cannot be the path of a file.
         """
         return mounts.materialise(self, bucket, prefix, target, shard)
 
