@@ -5,6 +5,7 @@ What has to be uploaded is decided in kennel.datasets.stage, where it goes in ke
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from kennel.cli import context
 from kennel.cli.effects import Executor
 from kennel.datasets import stage
-from kennel.datasets.stage import MD5, Staging, Stored
+from kennel.datasets.stage import MD5, Staging, Stored, Upload
 from kennel.errors import SettingsError
 from kennel.jobs import compose, plan, storage
 from kennel.jobs.aws import Aws
@@ -30,11 +31,18 @@ class Inputs:
 
     @cached_property
     def bucket(self) -> str:
-        """The bucket's name; it is made if need be."""
-        name = context.bucket(self.settings, self.aws)
-        if not storage.bucket_exists(self.aws.s3, name):
-            self.executor.send(plan.bucket(name, region=self.aws.region))
-        return name
+        """The bucket's name; whether it is there is another matter."""
+        return context.bucket(self.settings, self.aws)
+
+    def require_bucket(self) -> None:
+        """Make the bucket if need be."""
+        if not self._has_bucket:
+            self.executor.send(plan.bucket(self.bucket, region=self.aws.region))
+            self.__dict__["_has_bucket"] = True
+
+    @cached_property
+    def _has_bucket(self) -> bool:
+        return storage.bucket_exists(self.aws.s3, self.bucket)
 
     def place(self, name: str) -> Location:
         """Return where the dataset *name* is, or goes."""
@@ -44,8 +52,12 @@ class Inputs:
         """Bring the dataset *name* (default: the folder's) up to date with *folder*."""
         location = self.place(name or name_of(folder))
         found = stage.plan(folder, location.key, self._stored(location), has_md5=self._has_md5)
-        self.executor.upload(self.bucket, found.uploads)
+        self._upload(found.uploads)
         return location, found
+
+    def _upload(self, uploads: Sequence[Upload]) -> None:
+        self.require_bucket()
+        self.executor.upload(self.bucket, uploads)
 
     def _stored(self, location: Location) -> dict[str, Stored]:
         below = Location(location.bucket, f"{location.key}/")
@@ -87,7 +99,7 @@ class Inputs:
         item = stage.single(path, lambda md5: compose.weights(self.settings, self.bucket, md5).key)
         location = Location(self.bucket, item.key)
         if not any(storage.listing(self.aws.s3, location)):
-            self.executor.upload(self.bucket, [item])
+            self._upload([item])
         return f"{compose.weights(self.settings, self.bucket, item.md5)}/"
 
 

@@ -182,6 +182,8 @@ def _local(commands: "Commands[argparse.ArgumentParser]") -> None:
         one = local.add_parser(name, help=help_)
         _settings(one)
         one.set_defaults(run=f"local.{name}")
+        if name == "start":
+            one.add_argument("--port", type=int, help="default: [local] port; 0: any that is free")
         if name == "status":
             _json(one)
     run = local.add_parser("run", help="run a command against it: kennel local run -- kennel train")

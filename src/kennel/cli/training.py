@@ -83,6 +83,7 @@ def submit(
     channels = inputs.channels(data)
     if weights:
         channels["weights"] = inputs.weights(weights)
+    inputs.require_bucket()  # of the job's output, wherever its data is
     wanted = compose.training_job(settings, name=job, bucket=inputs.bucket, channels=channels)
     inputs.executor.send(plan.training(wanted, name=job))
     return job

@@ -61,11 +61,9 @@ def bucket_exists(s3: Client, name: str) -> bool:
 
 
 def folders(s3: Client, location: Location) -> list[str]:
-    """Return the names of the folders just below *location*."""
+    """Return the names of the folders just below *location*; none if there is no such bucket."""
     prefix = f"{location.key.rstrip('/')}/" if location.key else ""
-    pages = s3.get_paginator("list_objects_v2").paginate(
-        Bucket=location.bucket, Prefix=prefix, Delimiter="/"
-    )
+    pages = _pages(s3, Bucket=location.bucket, Prefix=prefix, Delimiter="/")
     return [
         found["Prefix"].removeprefix(prefix).rstrip("/")
         for page in pages
@@ -75,13 +73,14 @@ def folders(s3: Client, location: Location) -> list[str]:
 
 def listing(s3: Client, location: Location) -> Iterator[tuple[str, int, str]]:
     """Yield key, size in bytes and ETag of every object under *location*; nothing if no bucket."""
-    pages = s3.get_paginator("list_objects_v2").paginate(
-        Bucket=location.bucket, Prefix=location.key
-    )
+    for page in _pages(s3, Bucket=location.bucket, Prefix=location.key):
+        for found in page.get("Contents", []):
+            yield found["Key"], found["Size"], found["ETag"].strip('"')
+
+
+def _pages(s3: Client, **which: str) -> Iterator[dict[str, Any]]:
     try:
-        for page in pages:
-            for found in page.get("Contents", []):
-                yield found["Key"], found["Size"], found["ETag"].strip('"')
+        yield from s3.get_paginator("list_objects_v2").paginate(**which)
     except ClientError as error:
         if not is_missing(error):
             raise

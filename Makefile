@@ -1,0 +1,130 @@
+.DEFAULT_GOAL := help
+MAKEFLAGS += --warn-undefined-variables
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+# What a command may be given: make train DATA=pictures SET="lr=0.1 epochs=3" LOCAL=1
+LOCAL ?=
+DATA ?=
+WEIGHTS ?=
+MODEL ?=
+SET ?=
+JOB ?=
+ENDPOINT ?=
+IMAGE ?=
+ARGS ?=
+
+# The same command, against AWS or against this machine: only its environment differs.
+KENNEL = $(if $(LOCAL),$(BIN)/kennel local run -- )$(BIN)/kennel
+AT = $(if $(ENDPOINT),--endpoint $(ENDPOINT))
+
+##@ Try it
+
+.PHONY: demo
+demo: $(READY) ## From pictures to predictions, on this machine alone [DATA= WEIGHTS= MODEL=]
+	@$(BIN)/kennel demo $(if $(DATA),--data $(DATA)) $(if $(WEIGHTS),--weights $(WEIGHTS)) \
+	  $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+##@ Work with SageMaker, or with LOCAL=1 on this machine
+
+.PHONY: data
+data: $(READY) ## Check the pictures and upload what has changed [DATA=folder]
+	@$(if $(DATA),$(BIN)/kennel data check $(DATA))
+	@$(KENNEL) data stage $(DATA) $(ARGS)
+
+.PHONY: train
+train: $(READY) ## Train and follow the job [DATA= WEIGHTS= MODEL= SET="lr=0.1 epochs=3"]
+	@$(KENNEL) train $(if $(DATA),--data $(DATA)) $(if $(WEIGHTS),--weights $(WEIGHTS)) \
+	  $(if $(MODEL),--set model=$(MODEL)) $(foreach one,$(SET),--set $(one)) $(ARGS)
+
+.PHONY: deploy
+deploy: $(READY) ## Put the latest model behind an endpoint [JOB= ENDPOINT=]
+	@$(KENNEL) deploy $(JOB) $(AT) $(ARGS)
+
+.PHONY: predict
+predict: $(READY) ## Classify pictures: IMAGE="a.jpg folder" [ENDPOINT=]
+	@$(KENNEL) predict $(or $(IMAGE),$(error set IMAGE to pictures, or to folders of pictures)) \
+	  $(AT) $(ARGS)
+
+.PHONY: delete
+delete: $(READY) ## Delete the endpoint and what was made for it [ENDPOINT=]
+	@$(KENNEL) delete $(AT) $(ARGS)
+
+.PHONY: jobs
+jobs: $(READY) ## List the training jobs
+	@$(KENNEL) jobs $(ARGS)
+
+.PHONY: logs
+logs: $(READY) ## Follow the log of the latest job [JOB=]
+	@$(KENNEL) logs $(JOB) --follow $(ARGS)
+
+.PHONY: local-start
+local-start: $(READY) ## Start the local server, if it does not run
+	@$(BIN)/kennel local start
+
+.PHONY: local-stop
+local-stop: $(READY) ## Stop it; its jobs and objects are kept
+	@$(BIN)/kennel local stop
+
+.PHONY: local-status
+local-status: $(READY) ## Say whether it runs, and where
+	@$(BIN)/kennel local status
+
+##@ Develop
+
+.PHONY: setup
+setup: $(READY) ## Make .venv with the pinned requirements
+
+.PHONY: check
+check: lint ## Format, lint, types and unit tests
+	$(BIN)/python -m pytest tests/unit
+
+.PHONY: test
+test: lint ## All of it: format, lint, types and every test
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(READY) ## Format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.PHONY: fix
+fix: $(READY) ## Apply every automatic fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: ## Write the pinned, hashed requirements again (needs uv)
+	requirements/compile.sh
+
+.PHONY: clean
+clean: ## Remove caches and what the demo left; .venv and the local server's state are kept
+	rm -rf .kennel/demo .mypy_cache .pytest_cache .ruff_cache build dist
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: preflight
+preflight:
+	@PYTHON=$(PYTHON) scripts/preflight.sh $(if $(wildcard $(READY)),2,10)
+
+# Whatever needs the environment makes it; what the machine lacks is said first, every time.
+$(READY): requirements/dev.txt pyproject.toml | preflight
+	@echo "Setting up .venv: about 2.5 GB to download the first time, which takes minutes"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --disable-pip-version-check --no-input --progress-bar off \
+	  --require-hashes --requirement requirements/dev.txt | $(BRIEFLY)
+	@$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# Of what pip says, what takes long.
+BRIEFLY = sed -nuE -e 's/^ *(Downloading .*)/  \1/p' -e 's/^(Installing) .*/  \1 …/p'
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z -]+:.*## / {sub(/: .*/, "", $$1); printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

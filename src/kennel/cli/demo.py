@@ -1,0 +1,173 @@
+"""
+``kennel demo``: from pictures to predictions on this machine alone, through SageMaker's requests.
+
+The steps are those of the commands beside this module, against a local server of the demo's own
+(``stage_set``). What came of them is rendered in ``outcome``.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
+from pathlib import Path
+
+from kennel.cli import endpoints, show, training
+from kennel.cli.effects import Sender
+from kennel.cli.inputs import Inputs
+from kennel.cli.local import STAND_INS
+from kennel.cli.outcome import Example, Outcome
+from kennel.cli.own_server import alone, own_server
+from kennel.datasets import folders
+from kennel.errors import MissingToolError, SettingsError
+from kennel.jobs import predict, storage, watch
+from kennel.jobs.aws import Aws
+from kennel.jobs.failures import explained
+from kennel.jobs.lookup import Answer
+from kennel.settings import Aws as AwsSettings
+from kennel.settings import Deploy, Images, Local, Settings, Train
+
+ENDPOINT = "kennel-demo"
+SHOWN = 10  # pictures to classify
+# Small grey pictures, learnt from nothing: no step needs the network.
+DIGITS = {"weights": "none", "image-size": "32", "augment": "none", "epochs": "4"}
+# Photographs, with the backbone as it is: each picture goes through it once.
+PHOTOGRAPHS = {"freeze": "true", "augment": "none", "epochs": "20"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to train on, and how."""
+
+    data: Path | None  # None: the digits
+    weights: Path | None
+    hyperparameters: Mapping[str, str]
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Serve, stage, train, deploy, predict, delete; print what came of it."""
+    start = time.monotonic()
+    wanted = planned(args.data, args.weights, args.model)
+    require_java()
+    folder = args.folder.absolute()
+    settings = demo_settings(wanted, folder)
+    with alone(folder), explained(), own_server(settings) as aws:
+        outcome = run(Inputs(settings, aws, Sender(aws)), wanted, folder)
+    summary = outcome.summary(settings.local.runtime, seconds=time.monotonic() - start)
+    path = folder / "summary.json"
+    path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    show.result(f"{outcome}\n\n{show.duration(summary['seconds'])} in all; {path}")
+    return 0
+
+
+def planned(data: Path | None, weights: Path | None, model: str | None) -> Wanted:
+    """
+    Choose the hyperparameters.
+
+    Args:
+        data: Folder of pictures; None: the digits.
+        weights: Weights file, whose name starts with its model's, as torchvision names them.
+        model: The model, where the name of the weights does not say it.
+
+    Raises:
+        SettingsError: There is no such folder or file.
+    """
+    if data is not None and not data.is_dir():
+        raise SettingsError(f"--data {data}: there is no such folder", expected=folders.LAYOUT)
+    if weights is None:
+        chosen = DIGITS if data is None else {"augment": "none"}
+        return Wanted(data, None, {**chosen, **({"model": model} if model else {})})
+    training.weights_file(str(weights))
+    named = {"model": model or weights.name.partition("-")[0], "weights": weights.name}
+    return Wanted(data, weights, {**PHOTOGRAPHS, **named})
+
+
+def require_java() -> None:
+    """Say that serving lacks Java before the training has taken its time."""
+    if shutil.which("java") is None:
+        raise MissingToolError(
+            "java is not installed: the endpoint's server, multi-model-server, runs on it",
+            expected="Java 17 or newer",
+            remedy="apt-get install -y openjdk-17-jre-headless",
+        )
+
+
+def demo_settings(wanted: Wanted, folder: Path) -> Settings:
+    """Return settings of the demo's own: kennel.toml speaks of AWS, and is left out."""
+    return Settings(
+        aws=AwsSettings(role=STAND_INS["KENNEL_AWS_ROLE"], bucket="kennel-demo"),
+        images=Images(STAND_INS["KENNEL_IMAGES_TRAIN"], STAND_INS["KENNEL_IMAGES_SERVE"]),
+        train=Train(
+            instance_type="ml.m5.large",
+            max_runtime_s=3600,
+            hyperparameters=wanted.hyperparameters,
+        ),
+        deploy=Deploy(endpoint=ENDPOINT),
+        local=Local(port=0, state=folder / "server"),
+    )
+
+
+def run(inputs: Inputs, wanted: Wanted, folder: Path) -> Outcome:
+    """Go through the steps; the endpoint is deleted at the end by whoever gave the server."""
+    data = wanted.data or digits(folder / "data")
+    show.talk(f"\n1. stage {data}")
+    location, staged = inputs.stage(data, None if wanted.data else "digits")
+    show.talk(f"{location}: {len(staged.uploads)} files uploaded, {staged.unchanged} unchanged")
+
+    job = training.submit(inputs, data=str(location), weights=wanted.weights)
+    show.talk(f"\n2. train: {job}")
+    described = training.follow(inputs.aws, job)
+
+    show.talk(f"\n3. deploy: {ENDPOINT}")
+    version = endpoints.start(inputs.settings, inputs.aws, inputs.executor, source=job)
+    endpoints.ready(inputs.aws, inputs.executor, ENDPOINT, version)
+
+    show.talk("\n4. predict")
+    examples = list(classified(inputs.aws, data))
+    return Outcome(ENDPOINT, accuracy(described), examples, fetched(inputs.aws, described, folder))
+
+
+def digits(folder: Path) -> Path:
+    """Write the embedded set, unless it is there, and return its folder."""
+    from kennel.datasets.digits import write  # noqa: PLC0415 - imports NumPy
+
+    if not folder.is_dir():
+        draft = folder.with_name(f"{folder.name}.new")  # half a set would be taken for a whole one
+        shutil.rmtree(draft, ignore_errors=True)
+        write(draft)
+        draft.rename(folder)
+    return folder
+
+
+def accuracy(described: Answer) -> float | None:
+    """Return the accuracy on the test split; None where the data has none."""
+    return watch.final_metrics(described).get("test_accuracy")
+
+
+def classified(aws: Aws, data: Path) -> Iterator[Example]:
+    """Ask the endpoint about some pictures whose class is known."""
+    known = dict(islice(spread(data), SHOWN))
+    for prediction in predict.predict_all(aws.runtime, ENDPOINT, known, top=1):
+        yield Example(prediction, known[prediction.path])
+
+
+def spread(data: Path) -> Iterator[tuple[Path, str]]:
+    """Yield pictures (test ones, if any) with their class, one of each class and then the next."""
+    splits = folders.find_splits(data)
+    scan = folders.scan(splits.get("test") or splits.get("valid") or splits.get("train") or data)
+    by_class = (
+        [(path, name) for path, label in scan.samples if scan.class_names[label] == name]
+        for name in scan.class_names
+    )
+    rounds = zip_longest(*by_class)
+    return (example for example in chain.from_iterable(rounds) if example)
+
+
+def fetched(aws: Aws, described: Answer, folder: Path) -> list[Path]:
+    """Fetch the pictures that the training drew of itself."""
+    target = folder / "output"
+    shutil.rmtree(target, ignore_errors=True)
+    files = storage.unpack(aws.s3, storage.outputs(described), target)
+    return sorted(path for path in files if path.suffix == ".png")

@@ -1,0 +1,119 @@
+"""
+``kennel local``: the AWS API on this machine, and any command run against it.
+
+What makes a command local is its environment and nothing else: ``commands_environment`` says which.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from kennel import settings as sources
+from kennel.cli import show
+from kennel.errors import MissingToolError
+from kennel.local import daemon
+from kennel.local import environment as clients
+from kennel.local.daemon import Address
+from kennel.settings import Settings
+
+# What AWS would have to be told and this machine only notes. Set where the settings leave it open.
+STAND_INS = {
+    "KENNEL_AWS_ROLE": "arn:aws:iam::000000000000:role/kennel-local",
+    "KENNEL_IMAGES_TRAIN": "kennel-train",
+    "KENNEL_IMAGES_SERVE": "kennel-serve",
+}
+
+
+def start(args: argparse.Namespace) -> int:
+    """Start the server, if it does not run, and print its address."""
+    settings = _settings(args)
+    address = started(settings, port=args.port)
+    show.talk("started" if address.started else "it runs already")
+    show.talk('point a shell at it: eval "$(kennel local env)"')
+    show.result(address.url)
+    return 0
+
+
+def stop(args: argparse.Namespace) -> int:
+    """Stop the server; stopping one that does not run is no error."""
+    stopped = daemon.stop(_settings(args).local.state.absolute())
+    show.talk("stopped" if stopped else "no local server runs")
+    return 0
+
+
+def status(args: argparse.Namespace) -> int:
+    """Say whether the server runs, and where; exit code 1 where it does not."""
+    found = daemon.status(_settings(args).local.state)
+    about = asdict(found) | {"url": found.address.url if found.address else None}
+    del about["address"]
+    if args.json:
+        show.result(json.dumps(about, default=str))
+    else:
+        rows = [(key.replace("_", " "), str(v)) for key, v in about.items() if v is not None]
+        show.result(show.columns(rows))
+    return 0 if found.running else 1
+
+
+def env(args: argparse.Namespace) -> int:
+    """Print what points a shell at the server."""
+    settings = _settings(args)
+    added = daemon.environment(settings.local.state.absolute()) | stand_ins(settings)
+    show.result(exports(added, clients.unset(os.environ)))
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    """Become the command, pointed at the server, which is started if need be."""
+    settings = _settings(args)
+    environment = commands_environment(settings, started(settings), os.environ)
+    sys.stdout.flush()
+    try:
+        os.execvpe(args.argv[0], args.argv, environment)  # noqa: S606 - the user's own command
+    except OSError as error:
+        raise MissingToolError(f"cannot run {args.argv[0]}: {error.strerror}") from error
+
+
+def logs(args: argparse.Namespace) -> int:
+    """Print the server's own log."""
+    path = daemon.status(_settings(args).local.state).log
+    if path.exists():
+        sys.stdout.writelines(path.open(encoding="utf-8", errors="replace"))
+    else:
+        show.talk(f"there is no {path} yet")
+    return 0
+
+
+def started(settings: Settings, *, port: int | None = None) -> Address:
+    """Start the server unless it runs; one that runs may have any port but the one asked for."""
+    local = settings.local
+    if port is None:
+        port = 0 if daemon.is_running(local.state) else local.port
+    return daemon.start(local.state, port, local.runtime)
+
+
+def commands_environment(
+    settings: Settings, address: Address, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Return *environment* as a command needs it that shall talk to the local server."""
+    return clients.applied(address.url, environment) | stand_ins(settings)
+
+
+def stand_ins(settings: Settings) -> dict[str, str]:
+    """Return stand-ins for what the settings leave open: the role and the images."""
+    given = (settings.aws.role, settings.images.train, settings.images.serve)
+    named = zip(STAND_INS.items(), given, strict=True)
+    return {name: stand_in for (name, stand_in), value in named if value is None}
+
+
+def exports(added: Mapping[str, str], removed: list[str]) -> str:
+    """Write the lines that a shell evaluates."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in added.items()]
+    return "\n".join([*(f"unset {name}" for name in removed), *lines])
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    return sources.load(file=args.settings)

@@ -1,0 +1,70 @@
+"""What came of a demo: for people, and as the document that is left."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kennel.cli import show
+from kennel.jobs.predict import Prediction
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture that was classified, and what it is."""
+
+    prediction: Prediction
+    class_name: str
+
+    @property
+    def right(self) -> bool:
+        """Whether the likeliest class is the true one."""
+        guesses = self.prediction.guesses
+        return bool(guesses) and guesses[0].class_name == self.class_name
+
+    def row(self) -> tuple[str, str, str]:
+        """Return picture, class and guess, a wrong one marked."""
+        if not self.prediction.guesses:
+            return self.prediction.path.name, self.class_name, f"{self.prediction.error}"
+        guess = self.prediction.guesses[0]
+        mark = "" if self.right else "  wrong"
+        said = f"{guess.class_name} {guess.probability:.1%}{mark}"
+        return self.prediction.path.name, self.class_name, said
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able document."""
+        guess = self.prediction.guesses[0] if self.prediction.guesses else None
+        return {
+            "image": str(self.prediction.path),
+            "class": self.class_name,
+            "predicted": guess.class_name if guess else None,
+            "probability": guess.probability if guess else None,
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Figures, examples and pictures."""
+
+    endpoint: str
+    test_accuracy: float | None
+    examples: Sequence[Example]
+    pictures: Sequence[Path]
+
+    def summary(self, runtime: str, *, seconds: float) -> dict[str, Any]:
+        """Return the document that a script or a test reads."""
+        return {
+            "test_accuracy": self.test_accuracy,
+            "endpoint": self.endpoint,
+            "predictions": [example.to_dict() for example in self.examples],
+            "runtime": runtime,
+            "seconds": round(seconds, 1),
+        }
+
+    def __str__(self) -> str:
+        """Render for people."""
+        known = self.test_accuracy is not None
+        figure = f"{self.test_accuracy:.4f}" if known else "unknown: the data has no test split"
+        table = show.columns([("picture", "class", "predicted"), *(e.row() for e in self.examples)])
+        drawn = "\n".join(str(path) for path in self.pictures)
+        return f"\n{table}\n\ntest accuracy: {figure}\n{drawn}"

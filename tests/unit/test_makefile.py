@@ -1,0 +1,127 @@
+"""The Makefile says what it can do, and hands commands on as they were given."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A folder with the Makefile and an environment that looks ready."""
+    folder = tmp_path_factory.mktemp("make")
+    for name in ("Makefile", "pyproject.toml", "requirements/dev.txt", "scripts/preflight.sh"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / ".ready").touch()
+    return folder
+
+
+@pytest.fixture
+def make(copy):
+    """Run make there, and return what it would do or say."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+
+    def make(*arguments):
+        command = ["make", "--no-print-directory", *arguments]
+        return subprocess.run(  # noqa: S603 - our own Makefile
+            command, cwd=copy, env=clean, capture_output=True, text=True, check=False
+        )
+
+    return make
+
+
+def targets():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE)) - {"preflight"}
+
+
+def test_make_alone_lists_every_target(make):
+    """
+    Whoever types make sees all that there is.
+    """
+    done = make()
+
+    assert done.returncode == 0
+    assert set(re.findall(r"^  ([a-z-]+) ", done.stdout, re.MULTILINE)) == targets()
+
+
+def test_nothing_is_undefined(make):
+    """
+    No target warns of a variable that nobody has set.
+    """
+    for target in targets():
+        assert "warning" not in make("--dry-run", target, "IMAGE=a.jpg").stderr
+
+
+def test_a_missing_argument_stops_with_what_to_set(make):
+    """
+    predict without pictures does nothing and names the variable.
+    """
+    done = make("--dry-run", "predict")
+
+    assert done.returncode == 2
+    assert "set IMAGE to" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param(["train"], ".venv/bin/kennel train", id="aws"),
+        pytest.param(
+            ["train", "LOCAL=1"],
+            ".venv/bin/kennel local run -- .venv/bin/kennel train",
+            id="local",
+        ),
+        pytest.param(
+            ["train", "DATA=d", "SET=lr=0.1 epochs=3"],
+            ".venv/bin/kennel train --data d --set lr=0.1 --set epochs=3",
+            id="options",
+        ),
+        pytest.param(
+            ["predict", "IMAGE=a.jpg b", "ENDPOINT=e"],
+            ".venv/bin/kennel predict a.jpg b --endpoint e",
+            id="pictures",
+        ),
+        pytest.param(
+            ["demo", "DATA=d", "WEIGHTS=w.pth"],
+            ".venv/bin/kennel demo --data d --weights w.pth",
+            id="demo",
+        ),
+    ],
+)
+def test_a_target_runs_its_command(make, arguments, expected):
+    """
+    LOCAL=1 puts "kennel local run --" before the same command.
+    """
+    done = make("--dry-run", *arguments)
+
+    assert expected in re.sub(r"[\\\s]+", " ", done.stdout)
+
+
+def test_preflight_says_what_is_missing_with_the_remedy():
+    """
+    One line for each thing that the machine lacks, and one that says what to do.
+    """
+    done = subprocess.run(  # noqa: S603 - our own script
+        [ROOT / "scripts" / "preflight.sh", "999999999"],
+        env=os.environ | {"PYTHON": "no-python", "JAVA": "no-java"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    missing, remedies = done.stderr.splitlines()[::2], done.stderr.splitlines()[1::2]
+    assert [re.search("Python|Java|disk", line)[0] for line in missing] == [
+        "Python",
+        "Java",
+        "disk",
+    ]
+    assert all(line.startswith("  try: ") for line in remedies)
