@@ -6,6 +6,7 @@ from functools import cache
 import boto3
 import pytest
 from botocore.config import Config
+from moto import mock_aws
 
 from kennel.local import daemon
 from kennel.local import environment as client_environment
@@ -41,6 +42,27 @@ def aws(server):
 def clients_of_server():
     """Return ``clients_of_server(url)``, which makes such client factories for other servers."""
     return clients_of
+
+
+@pytest.fixture(params=["local", pytest.param("moto", marks=pytest.mark.oracle)])
+def api(request):
+    """
+    Client factories of the local server and of moto: what both answer alike is likely AWS's answer.
+
+    Where moto differs from AWS's documentation, the module's MOTO_DIFFERS says so: test → reason.
+    """
+    if request.param == "local":
+        return request.getfixturevalue("aws")
+    if reason := getattr(request.module, "MOTO_DIFFERS", {}).get(request.node.name):
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    return request.getfixturevalue("moto_clients")
+
+
+@pytest.fixture(scope="module")
+def moto_clients():
+    """Client factories of moto, in this process; what goes to the local server still gets there."""
+    with mock_aws():
+        yield clients_of(None)
 
 
 def clients_of(url):
