@@ -118,7 +118,7 @@ def _training(commands: "Commands[argparse.ArgumentParser]") -> None:
     logs.add_argument("--endpoint", metavar="NAME", help="an endpoint's log instead")
     logs.add_argument("--follow", "-f", action="store_true", help="go on while there is more")
     _settings(logs)
-    logs.set_defaults(run="training.logs")
+    logs.set_defaults(run="logs.logs")
 
     jobs = commands.add_parser("jobs", help="list the training jobs, newest first")
     jobs.add_argument("--most", type=positive, default=20, metavar="N", help=DEFAULT)

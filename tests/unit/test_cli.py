@@ -1,0 +1,361 @@
+"""The command line: what it prints, what it sends, and how it fails."""
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from kennel import cli
+from kennel.cli import show
+from kennel.cli.parser import command, parser
+from kennel.errors import ImageError
+from kennel.jobs.predict import Guess, Prediction
+
+ROLE = "arn:aws:iam::123456789012:role/kennel"
+BUCKET = "kennel-eu-west-1-123456789012"
+
+
+class Recorder(BaseHTTPRequestHandler):
+    """Writes down what changes something, and answers as an AWS account that holds nothing."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self):
+        self.answer(404)
+
+    def do_GET(self):
+        self.answer(200, b"<ListBucketResult></ListBucketResult>")
+
+    def do_PUT(self):
+        bucket, _, key = unquote(self.path).strip("/").partition("/")
+        self.server.seen.append(("put", bucket, key, self.body()))
+        self.answer(200)
+
+    def do_POST(self):
+        operation = self.headers["X-Amz-Target"].removeprefix("SageMaker.")
+        self.server.seen.append((operation, json.loads(self.body())))
+        if operation == "DescribeEndpoint":
+            error = {"__type": "ValidationException", "message": 'Could not find endpoint "x".'}
+            self.answer(400, json.dumps(error).encode())
+        elif operation.startswith("Create"):
+            self.answer(200, json.dumps({f"{operation[6:]}Arn": "arn:aws:x"}).encode())
+        else:
+            names = ("TrainingJobSummaries", "EndpointConfigs", "Models")
+            self.answer(200, json.dumps({name: [] for name in names}).encode())
+
+    def body(self):
+        if "Content-Length" in self.headers:
+            return self.rfile.read(int(self.headers["Content-Length"]))
+        return b""
+
+    def answer(self, status, body=b""):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args):
+        pass
+
+
+@pytest.fixture
+def aws(monkeypatch, tmp_path):
+    """An AWS that records: AWS_ENDPOINT_URL points at it, and nothing else is set."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
+    server.daemon_threads = True
+    server.seen = []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    settings = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",  # bodies arrive as they are
+        "KENNEL_AWS_ROLE": ROLE,
+        "KENNEL_IMAGES_TRAIN": "train:1",
+        "KENNEL_IMAGES_SERVE": "serve:1",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    yield server.seen
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A dataset of two files, and a weights file."""
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / "train" / name).mkdir(parents=True)
+        (tmp_path / "pets" / "train" / name / "1.jpg").write_text(name)
+    (tmp_path / "resnet18-f37072fd.pth").write_text("weights")
+    return tmp_path
+
+
+TRAIN = (
+    "train",
+    "--data",
+    "pets",
+    "--weights",
+    "resnet18-f37072fd.pth",
+    "--name",
+    "first",
+    "--no-wait",
+)
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_dry_run_shows_precisely_what_is_sent(aws, capsys, valid_request):
+    """
+    Training from a folder: the bucket, each file and the job arrive as the dry run printed them.
+    """
+    assert cli.main([*TRAIN, "--set", "lr=0.1", "--spot", "--dry-run"]) == 0
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert aws == []
+
+    assert cli.main([*TRAIN, "--set", "lr=0.1", "--spot"]) == 0
+
+    assert [call["operation"] for call in shown] == [
+        "create_bucket",
+        "put_object",
+        "put_object",
+        "put_object",
+        "create_training_job",
+    ]
+    bucket, *uploads, job = [call["request"] for call in shown]
+    assert aws[0][:3] == ("put", bucket["Bucket"], "")
+    assert sorted(aws[1:-1]) == sorted(
+        ("put", up["Bucket"], up["Key"], Path(up["Body"]).read_bytes()) for up in uploads
+    )
+    assert aws[-1] == ("CreateTrainingJob", job)
+    for call in (shown[0], shown[-1]):
+        valid_request(call["operation"], call["request"], service=call["service"])
+
+
+@pytest.mark.usefixtures("aws", "pictures")
+def test_a_training_job_reads_its_data_and_weights_from_the_bucket(capsys):
+    """
+    The channels are the staged splits and the weights; the hyperparameter names the file.
+    """
+    cli.main([*TRAIN, "--dry-run"])
+
+    job = json.loads(capsys.readouterr().out.splitlines()[-1])["request"]
+    uris = {
+        c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in job["InputDataConfig"]
+    }
+    assert job["TrainingJobName"] == "kennel-first"
+    assert uris["train"] == f"s3://{BUCKET}/kennel/data/pets/train/"
+    assert uris["weights"].startswith(f"s3://{BUCKET}/kennel/weights/")
+    assert job["HyperParameters"] == {"weights": "resnet18-f37072fd.pth"}
+
+
+def test_a_deployment_is_shown_precisely_too(aws, capsys, valid_request):
+    """
+    An artifact by its address: model, config and endpoint; only the time in the names differs.
+    """
+    command = ["deploy", "s3://b/model.tar.gz", "--endpoint", "pets", "--no-wait"]
+    assert cli.main([*command, "--dry-run"]) == 0
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    aws.clear()
+
+    assert cli.main(command) == 0
+
+    version = next(request["ModelName"] for operation, request in aws if operation == "CreateModel")
+    planned = shown[0]["request"]["ModelName"]
+    sent = [request for operation, request in aws if operation.startswith("Create")]
+    assert sent == json.loads(json.dumps([c["request"] for c in shown]).replace(planned, version))
+    for call in shown:
+        valid_request(call["operation"], call["request"])
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        pytest.param(["train", "--set", "lr"], "NAME=VALUE", id="set-without-value"),
+        pytest.param(["train", "--set", "learning=1", "--data", "pets"], "lr", id="unknown"),
+        pytest.param(["train", "--set", "epochs=many", "--data", "pets"], "epochs", id="malformed"),
+        pytest.param(["train", "--weights", "nowhere.pth"], "there is no such file", id="weights"),
+        pytest.param(["train", "--data", "nowhere"], "kennel data stage DIR", id="no-data"),
+        pytest.param(["train", "--data", "pets", "--name", "a b"], "try: kennel-a-b", id="name"),
+        pytest.param(["logs"], "kennel train", id="no-job"),
+        pytest.param(["deploy"], "kennel jobs", id="nothing-to-deploy"),
+        pytest.param(["predict", "nowhere.jpg"], "there is no picture nowhere.jpg", id="picture"),
+        pytest.param(["data", "stage", "nowhere"], "nowhere is no folder", id="folder"),
+    ],
+)
+def test_a_mistake_is_one_short_error(aws, capsys, command, message):
+    """
+    Exit code 1 and what to try, on standard error; nothing has been made.
+    """
+    assert cli.main(command) == 1
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert message in said.err
+    assert not [seen for seen in aws if seen[0].startswith("Create") or len(seen) == 4]
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize("name", ["KENNEL_AWS_ROLE", "KENNEL_IMAGES_TRAIN"])
+def test_what_is_not_set_is_missed_before_anything_is_uploaded(aws, capsys, monkeypatch, name):
+    """
+    No role, no image: the error comes before the first byte.
+    """
+    monkeypatch.delenv(name)
+
+    assert cli.main(list(TRAIN)) == 1
+
+    assert "is set" in capsys.readouterr().err
+    assert aws == []
+
+
+@pytest.mark.usefixtures("aws")
+def test_without_a_region_the_error_says_where_to_set_it(capsys, monkeypatch, tmp_path):
+    """
+    boto3 would only say that it must be told a region.
+    """
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+
+    assert cli.main(["jobs"]) == 1
+
+    assert "KENNEL_AWS_REGION" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("aws")
+def test_nobody_listening_on_this_machine_means_the_local_server(capsys, monkeypatch):
+    """
+    The remedy for a refused connection to localhost is to start the server.
+    """
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+    assert cli.main(["jobs"]) == 1
+
+    assert "kennel local start" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("aws")
+def test_deleting_what_is_not_there_is_no_error(capsys):
+    """
+    A script may delete twice.
+    """
+    assert cli.main(["delete", "--endpoint", "pets"]) == 0
+
+    assert "nothing to delete" in capsys.readouterr().err
+
+
+def test_bad_usage_exits_with_2():
+    """
+    An unknown command is told from a failed one.
+    """
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["trian"])
+
+    assert stopped.value.code == 2
+
+
+def test_help_needs_none_of_what_commands_need():
+    """
+    "kennel --help" imports neither boto3 nor rich nor the local server.
+    """
+    code = (
+        "import sys, kennel.cli.parser as p; p.parser();"
+        "heavy = {'boto3', 'botocore', 'rich', 'PIL', 'torch', 'starlette', 'kennel.jobs'};"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_has_a_function():
+    """
+    What the parser names is there to be run.
+    """
+
+    def runs(one):
+        """Yield the function of a parser, or those of its sub-commands."""
+        groups = [a.choices for a in one._actions if a.nargs == argparse.PARSER]  # noqa: SLF001 - argparse offers no walk
+        for sub in [sub for choices in groups for sub in choices.values()]:
+            yield from runs(sub)
+        if not groups:
+            yield one.get_default("run")
+
+    found = list(runs(parser()))
+
+    assert len(found) > 15
+    assert all(callable(command(name)) for name in found)
+
+
+def test_digits_are_checked_and_found_good(tmp_path, capsys):
+    """
+    The embedded set passes the check that stands before every upload.
+    """
+    assert cli.main(["data", "digits", str(tmp_path / "d")]) == 0
+    assert cli.main(["data", "check", str(tmp_path / "d"), "--json"]) == 0
+
+    report = json.loads(capsys.readouterr().out.split("\n", 1)[1])
+    assert sum(report["counts"]["train"].values()) > 1000
+
+
+def test_a_bad_dataset_fails_the_check(tmp_path, capsys):
+    """
+    Exit code 1, and the problem on standard output: it is the result.
+    """
+    (tmp_path / "cat").mkdir()
+
+    assert cli.main(["data", "check", str(tmp_path)]) == 1
+    assert "problems" in capsys.readouterr().out
+
+
+def test_predictions_are_a_row_a_picture():
+    """
+    The likeliest first, and a picture that could not be classified says why among the others.
+    """
+    found = [
+        Prediction(Path("a/1.jpg"), (Guess("cat", 0.9), Guess("dog", 0.1))),
+        Prediction(Path("a/2.jpg"), error=ImageError("not a picture")),
+    ]
+
+    assert show.predictions(found).splitlines() == [
+        "picture  1.                             2.",
+        "1.jpg    cat 90.0%                      dog 10.0%",
+        "2.jpg    not classified: not a picture",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(5, "0:05"), (75, "1:15"), (3599, "59:59"), (3661, "1:01:01")],
+)
+def test_a_duration_reads_as_a_clock(seconds, expected):
+    """
+    Minutes and seconds, and hours where there are any.
+    """
+    assert show.duration(seconds) == expected
+
+
+def test_sizes_are_in_decimal_units():
+    """
+    As S3's console shows them.
+    """
+    assert [show.size(n) for n in (7, 1500, 2_000_000, 3e9)] == [
+        "7 B",
+        "1.5 kB",
+        "2.0 MB",
+        "3.0 GB",
+    ]
