@@ -116,7 +116,11 @@ class Run:
             self._fail(f"InternalServerError: {type(error).__name__}: {error}")
 
     def _run(self) -> None:
-        if self._job()["TrainingJobStatus"] == "Stopping":
+        job = self._job()
+        if ending := job[LOCAL].get("Ending"):  # a former server came as far as this
+            self._conclude(ending["Secondary"], ending["Reason"])
+            return
+        if job["TrainingJobStatus"] == "Stopping":
             self.stopping.set()
         with self.slots.slot(self._gives_up, lambda: self._advance("Pending")) as mine:
             if self.platform.closing.is_set():
@@ -207,16 +211,21 @@ class Run:
             if stored:
                 artifacts = {"S3ModelArtifacts": uploads.model_uri(job)}
                 self._change(lambda job: job | {"ModelArtifacts": artifacts})
-        self._change(lambda job: status.ended(job, secondary, now(), reason))
+        self._conclude(secondary, reason)
+
+    def _conclude(self, secondary: str, reason: str) -> None:
+        """Leave nothing of the job behind, then show how it ended."""
+        moment = now()
+        ending = {"Secondary": secondary, "Reason": reason}
+        self._change(lambda job: job | {LOCAL: job[LOCAL] | {"Ending": ending}})
         self.clean_up()
+        self._change(lambda job: status.ended(job, secondary, moment, reason))
 
     def _fail(self, reason: str) -> None:
         """End a job that the server itself cannot bring further."""
         with contextlib.suppress(KennelError):
             self.platform.runtime.kill(self.id)
-        cut = reason[:FAILURE_REASON_CHARS]
-        self._change(lambda job: status.ended(job, "Failed", now(), cut))
-        self.clean_up()
+        self._conclude("Failed", reason[:FAILURE_REASON_CHARS])
 
     def clean_up(self) -> None:
         """Leave nothing of the job on this machine but its record, its logs and its objects."""

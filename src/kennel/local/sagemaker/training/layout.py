@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kennel.contract import ContainerPaths
+from kennel.local import environment as client_environment
 from kennel.local.resources import Document
 
 GROUP = "homogeneousCluster"  # SageMaker's name of the one group of a job without groups
@@ -108,17 +109,7 @@ def environment(job: Document, *, region: str, endpoint_url: str) -> dict[str, s
 
 def local_aws(region: str, endpoint_url: str) -> dict[str, str]:
     """Return the settings by which a container's AWS clients reach this server, and nobody else."""
-    return {
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        # The user's own files may name a profile, or an endpoint for S3 alone.
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    }
+    return client_environment.variables(endpoint_url, {"AWS_REGION": region})
 
 
 def command(job: Document) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,0 +1,220 @@
+"""A server that dies at any moment loses nothing: the next one finds everything again."""
+
+import io
+import os
+import signal
+import tarfile
+
+import pytest
+
+from kennel.local import daemon
+from kennel.local.runtimes import shim
+
+SLOW = """
+import os, time
+base = os.environ["SAGEMAKER_BASE_DIR"]
+print("acc=0.5")
+while not os.path.exists(base + "/go"):
+    time.sleep(0.01)
+print("acc=0.75")
+open(base + "/model/model.txt", "w").write("learnt")
+"""
+METRIC = {"MetricDefinitions": [{"Name": "acc", "Regex": "acc=([0-9.]+)"}]}
+
+
+@pytest.fixture
+def state(tmp_path):
+    """The state folder of a server of this test's own, which it may kill."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def server(state):
+    address = daemon.start(state, 0)
+    yield address
+    daemon.stop(state)
+
+
+@pytest.fixture
+def aws(server, clients_of_server):
+    return clients_of_server(server.url)
+
+
+@pytest.fixture
+def kill(server, state, until):
+    """End the server as a crash does; return what starts it anew, at the same address."""
+
+    def end():
+        os.kill(daemon.status(state).pid, signal.SIGKILL)
+        until(lambda: not daemon.is_running(state))
+        return lambda: daemon.start(state, server.port)
+
+    return end
+
+
+@pytest.fixture
+def go(state):
+    """Let the slow job of this name end."""
+    return lambda name: (state / "sagemaker" / name / "ml" / "go").touch()
+
+
+@pytest.fixture
+def ended(state, until):
+    """Wait until the container of the job of this name has ended."""
+    return lambda name: until((state / "runtime" / f"train-{name}" / shim.EXIT_FILE).exists)
+
+
+@pytest.fixture
+def ending(finished, logs, s3):
+    """Wait for the end of a job; return its lines, the last value of its metric and its model."""
+
+    def what(name):
+        job = finished(name)
+        return lines_of(logs, name), job["FinalMetricDataList"][0]["Value"], model_of(s3, job)
+
+    return what
+
+
+def shim_of(state, launch):
+    return int((state / "runtime" / launch / shim.PROCESS_FILE).read_text().split()[0])
+
+
+def lines_of(logs, name):
+    group = "/aws/sagemaker/TrainingJobs"
+    events = logs.filter_log_events(logGroupName=group, logStreamNamePrefix=f"{name}/")["events"]
+    return [event["message"] for event in events]
+
+
+def model_of(s3, job):
+    bucket, _, key = job["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+        return tar.extractfile("model.txt").read()
+
+
+class TestJob:
+    """A training job in the life of two servers."""
+
+    @pytest.fixture
+    def job(self, submit, printed):
+        """A job that has said its first line and runs on until it may go."""
+        name = submit(SLOW, METRIC)
+        printed(name, "acc=0.5")
+        return name
+
+    def test_ends_while_the_server_is_dead(self, kill, job, go, ended, finished):
+        """
+        The container goes on without a server; its result is stored by the next.
+        """
+        restart = kill()
+        go(job)
+        ended(job)
+        restart()
+
+        assert finished(job)["TrainingJobStatus"] == "Completed"
+
+    def test_keeps_its_logs_and_its_model(self, kill, job, go, ending):
+        """
+        Every line is there once, the metrics go on, and the model is stored.
+        """
+        kill()()
+        go(job)
+
+        assert ending(job) == (["acc=0.5", "acc=0.75"], 0.75, b"learnt")
+
+    def test_can_be_stopped_by_the_next_server(self, kill, job, sagemaker, finished):
+        """
+        The new server reaches a container that the old one started.
+        """
+        kill()()
+        sagemaker.stop_training_job(TrainingJobName=job)
+
+        assert finished(job)["TrainingJobStatus"] == "Stopped"
+
+    def test_that_is_stopping_is_stopped_by_the_next_server(self, kill, job, sagemaker, finished):
+        """
+        A stop that was asked for is not forgotten.
+        """
+        sagemaker.stop_training_job(TrainingJobName=job)
+        kill()()
+
+        assert finished(job)["TrainingJobStatus"] == "Stopped"
+
+    def test_that_vanished_is_failed_with_a_reason(self, kill, job, state, finished):
+        """
+        After a reboot nobody can say how the container ended, so the job says that.
+        """
+        restart = kill()
+        os.kill(shim_of(state, f"train-{job}"), signal.SIGKILL)
+        restart()
+        found = finished(job)
+
+        assert found["TrainingJobStatus"] == "Failed"
+        assert "nobody saw how it ended" in found["FailureReason"]
+        assert not (state / "sagemaker" / job).exists()
+
+    def test_survives_an_orderly_restart(self, server, job, go, state, finished):
+        """
+        Stopping the server leaves jobs running, too.
+        """
+        daemon.stop(state)
+        daemon.start(state, server.port)
+        go(job)
+
+        assert finished(job)["TrainingJobStatus"] == "Completed"
+
+
+class TestEndpoint:
+    """An endpoint in the life of two servers."""
+
+    @pytest.fixture
+    def deployed(self, deploy, invoke):
+        """An endpoint in service, and the process that answers."""
+        name = deploy()
+        return name, invoke(name)[0]["pid"]
+
+    def test_answers_from_the_same_process(self, kill, deployed, invoke):
+        """
+        The container ran on, and is found again.
+        """
+        name, pid = deployed
+        kill()()
+
+        assert invoke(name)[0]["pid"] == pid
+
+    def test_is_started_again_when_it_died_meanwhile(self, kill, deployed, invoke, until):
+        """
+        An endpoint that was in service is so again, whatever happened to its container.
+        """
+        name, pid = deployed
+        restart = kill()
+        os.kill(pid, signal.SIGKILL)
+        restart()
+
+        def answer():
+            try:
+                return invoke(name)[0]["pid"]
+            except invoke.unavailable:
+                return None
+
+        assert until(answer) != pid
+
+    def test_that_is_deleted_is_gone(self, kill, deployed, sagemaker, until, is_alive):
+        """
+        A deletion that was asked for is carried out by whichever server is there.
+        """
+        name, pid = deployed
+        sagemaker.delete_endpoint(EndpointName=name)
+        kill()()
+
+        until(lambda: not sagemaker.list_endpoints(NameContains=name)["Endpoints"])
+        assert not is_alive(pid)
+
+    def test_that_is_being_created_comes_up(self, kill, endpoint, one_variant, settled):
+        """
+        A creation that was begun is gone on with.
+        """
+        name = endpoint(one_variant(), wait=False)
+        kill()()
+
+        assert settled(name)["EndpointStatus"] == "InService"
