@@ -193,7 +193,9 @@ class Operations:
         position = parse_position(request["nextToken"]) if "nextToken" in request else START
         with self._database.reading() as connection:
             names = {stream.row: stream.name for stream in chosen(connection, request)}
-            found = store.after(connection, names, position, span(request))
+            window = span(request)
+            window = Span(window.start_ms, window.end_ms + 1)  # here AWS includes the end time
+            found = store.after(connection, names, position, window)
             page, more = fitting((event for event in found if matches(event.message)), limit)
         return {
             "events": [filtered_event(event, names[event.stream]) for event in page],
