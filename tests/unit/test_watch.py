@@ -144,18 +144,20 @@ def test_any_other_refusal_ends_the_watch():
 
 
 @pytest.mark.parametrize(
-    ("cost_s", "expected"),
+    ("cost_s", "looks", "expected"),
     [
-        pytest.param(0.001, 0.1, id="here"),
-        pytest.param(0.05, 1.0, id="near"),
-        pytest.param(3, 10, id="far"),
+        pytest.param(0.001, 100, 0.1, id="here"),
+        pytest.param(0.05, 100, 1.0, id="near"),
+        pytest.param(3, 100, 10, id="far"),
+        pytest.param(3, 0, 0.1, id="at-first"),
     ],
 )
-def test_a_slower_answer_is_asked_for_less_often(cost_s, expected):
+def test_a_slower_answer_is_asked_for_less_often(cost_s, looks, expected):
     """
-    Asking takes about a twentieth of the time, between ten times a second and every ten seconds.
+    Asking takes about a twentieth of the time, between ten times a second and every ten seconds;
+    the first pauses are short, for much happens early.
     """
-    assert watch.pause_s(cost_s, 0) == pytest.approx(expected)
+    assert watch.pause_s(cost_s, looks) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from itertools import count
 
 from kennel.cli import context, show
 from kennel.jobs import lookup, watch
@@ -29,12 +30,13 @@ def logs(args: argparse.Namespace) -> int:
 
 
 def _endpoint(aws: Aws, name: str, *, follow: bool) -> int:
+    """Print an endpoint's log. It has no end: to stop following is the user's to do."""
     reader = watch.endpoint_log(aws.logs, name)
     _print(reader)
-    while follow:  # an endpoint has no end: Ctrl-C has
+    for looks in count() if follow else ():
         start = time.monotonic()
         _print(reader)
-        time.sleep(watch.pause_s(time.monotonic() - start, refusals=0))
+        time.sleep(watch.pause_s(time.monotonic() - start, looks))
     return 0
 
 

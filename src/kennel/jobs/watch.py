@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from botocore.exceptions import ClientError
 
@@ -21,6 +22,7 @@ from kennel.jobs.lookup import Answer
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 PAUSE_PER_COST = 20  # asking may take a twentieth of the time
+GROWTH = 1.5  # of the first pauses
 PAGES_AT_ONCE = 50  # of one log stream, before the status is asked again
 
 
@@ -116,19 +118,22 @@ def endpoint_log(logs: Client, name: str) -> LogReader:
     return LogReader(logs, f"{contract.ENDPOINT_LOG_GROUP}/{name}")
 
 
-def pause_s(cost_s: float, refusals: int) -> float:
+def pause_s(cost_s: float, looks: int, refusals: int = 0) -> float:
     """
     Say how long to wait before asking again.
 
-    A server that answers in milliseconds is asked a few times a second, one across the world every
-    ten seconds; each refusal in a row doubles the wait.
+    Quick at first; later a server that answers in milliseconds is asked a few times a second, one
+    across the world every ten seconds. Each refusal in a row doubles the wait.
 
     Args:
         cost_s: How long asking took.
+        looks: How often it has been asked before.
         refusals: How often in a row AWS has asked for patience.
     """
+    if refusals:
+        return LONGEST_PAUSE_S * 2.0 ** min(refusals - 1, 3)
     usual = min(max(SHORTEST_PAUSE_S, cost_s * PAUSE_PER_COST), LONGEST_PAUSE_S)
-    return usual if not refusals else LONGEST_PAUSE_S * 2.0 ** min(refusals - 1, 3)
+    return min(usual, SHORTEST_PAUSE_S * GROWTH ** min(looks, 20))
 
 
 def polled(
@@ -136,7 +141,7 @@ def polled(
 ) -> Iterator[Event]:
     """Yield what *ask* returns, again and again, until it returns ``Ended``."""
     refusals = 0
-    while True:
+    for looks in count():
         start, events = clock(), []
         try:
             events = ask()
@@ -148,7 +153,7 @@ def polled(
         yield from events
         if events and isinstance(events[-1], Ended):
             return
-        sleep(pause_s(clock() - start, refusals))
+        sleep(pause_s(clock() - start, looks, refusals))
 
 
 def training(

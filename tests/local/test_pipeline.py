@@ -1,0 +1,292 @@
+"""The whole way, as a user goes it: stage, train, deploy, predict, delete, on the local server."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from kennel import cli
+from kennel.datasets import digits
+from kennel.datasets.folders import Sample
+from kennel.jobs.storage import Location
+from kennel.local import daemon
+from kennel.training.loop import evaluate
+from kennel.training.pictures import PictureSource, Reading
+from kennel.training.stopping import Stop
+from kennel.vision import artifact
+
+KENNEL = [sys.executable, "-c", "import sys; from kennel.cli import main; sys.exit(main())"]
+KEPT = {"train": 12, "valid": 3, "test": 3}  # pictures of a class
+TRAIN = ("--weights", "none", "--set", "image-size=32", "--set", "epochs=1", "--set", "lr=0.001")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A few digits of each class, in three splits."""
+    folder = tmp_path_factory.mktemp("data") / "few-digits"
+    digits.write(folder)
+    for split, kept in KEPT.items():
+        for name in (folder / split).iterdir():
+            for path in sorted(name.iterdir())[kept:]:
+                path.unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, state):
+    """A folder whose kennel.toml names the session's server."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "kennel.toml").write_text(f'[local]\nstate = "{state}"\n')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kennel(home, server):
+    """Run ``kennel local run -- kennel ARGS`` there."""
+    assert server
+
+    def kennel(*args, code=0):
+        done = subprocess.run(  # noqa: S603 - ourselves
+            [*KENNEL, "local", "run", "--", *KENNEL, *map(str, args)],
+            cwd=home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == code, done.stderr
+        return done
+
+    return kennel
+
+
+@pytest.fixture(scope="module")
+def trained(kennel, data):
+    """A job that has completed: what ``kennel train --json`` says of it, and how it looked."""
+    done = kennel("train", "--data", data, *TRAIN, "--json")
+    return json.loads(done.stdout), done.stderr
+
+
+@pytest.fixture(scope="module")
+def endpoint(kennel, trained):
+    """An endpoint that serves the job's model."""
+    kennel("deploy", trained[0]["job"], "--endpoint", "pipeline")
+    yield "pipeline"
+    kennel("delete", "--endpoint", "pipeline")
+
+
+def test_training_shows_statuses_and_log_lines_as_they_come(trained):
+    """
+    Talk goes to standard error: every status, and the job's own lines once each.
+    """
+    outcome, talk = trained
+
+    assert outcome["status"] == "Completed"
+    assert [line for line in talk.splitlines() if line.startswith("Training: ")]
+    assert talk.count("epoch=1/1 ") == 1
+    assert talk.count("Test set: Average accuracy:") == 1
+
+
+def test_training_ends_with_its_metrics_and_artifact(trained):
+    """
+    What a script needs next is on standard output.
+    """
+    outcome, talk = trained
+
+    assert outcome["artifact"].endswith(f"{outcome['job']}/output/model.tar.gz")
+    assert f"Average accuracy: {outcome['metrics']['test_accuracy']:.4f}" in talk
+
+
+def test_a_job_can_be_come_back_to(kennel, trained):
+    """
+    Its log, its row among the jobs and its description are there afterwards.
+    """
+    name = trained[0]["job"]
+
+    assert "epoch=1/1 " in kennel("logs", name).stdout
+    assert "epoch=1/1 " in kennel("logs", name, "--follow").stdout
+    assert name in kennel("jobs").stdout
+    assert trained[0]["artifact"] in kennel("describe", name).stdout
+
+
+def test_the_same_data_is_not_uploaded_again(kennel, trained, data):
+    """
+    Training from a folder has staged it; staging it again has nothing to do.
+    """
+    assert trained
+
+    report = json.loads(kennel("data", "stage", data, "--json").stdout)
+
+    assert (report["uploaded"], report["unchanged"]) == (0, 10 * sum(KEPT.values()))
+
+
+def test_predictions_name_the_classes(kennel, endpoint, data):
+    """
+    A folder is classified whole, each picture with its classes, the likeliest first.
+    """
+    done = kennel("predict", data / "test" / "3", "--endpoint", endpoint, "--top", "3", "--json")
+
+    found = json.loads(done.stdout)
+    assert [Path(one["image"]).parent.name for one in found] == ["3"] * KEPT["test"]
+    for one in found:
+        chances = [guess["probability"] for guess in one["predictions"]]
+        assert len(chances) == 3
+        assert chances == sorted(chances, reverse=True)
+
+
+def test_a_bad_picture_is_reported_and_the_rest_go_on(kennel, endpoint, data, tmp_path):
+    """
+    Exit code 1 in the end, and the good picture is classified all the same.
+    """
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    good = next((data / "test" / "7").iterdir())
+
+    done = kennel("predict", tmp_path / "bad.jpg", good, "--endpoint", endpoint, code=1)
+
+    bad_row, good_row = done.stdout.splitlines()[1:]
+    assert "not classified" in bad_row
+    assert "%" in good_row
+
+
+@pytest.fixture
+def evaluated(trained, aws, tmp_path):
+    """Return the probability that the training's own evaluation gives a picture's class."""
+    location = Location.parse(trained[0]["artifact"])
+    aws("s3").download_file(location.bucket, location.key, str(tmp_path / "model.tar.gz"))
+    with tarfile.open(tmp_path / "model.tar.gz") as archive:
+        archive.extractall(tmp_path / "model", filter="data")
+    model, described = artifact.load(tmp_path / "model")
+    serving = described.preprocessing
+    reading = Reading(serving, serving, 1, 0, 0, torch.device("cpu"))
+
+    def evaluated(path):
+        sample = Sample(path, described.class_names.index(path.parent.name))
+        batches = PictureSource([sample], reading).evaluation()
+        return math.exp(-evaluate(model, batches, None, Stop()).loss)
+
+    return evaluated
+
+
+def test_an_endpoint_answers_as_the_training_evaluates(kennel, endpoint, data, evaluated):
+    """
+    The probability of a picture's class is the one that the training loop's loss stands for.
+    """
+    done = kennel("predict", data / "test", "--endpoint", endpoint, "--top", "10", "--json")
+
+    for one in json.loads(done.stdout):
+        path = Path(one["image"])
+        answered = {guess["class"]: guess["probability"] for guess in one["predictions"]}
+        assert answered[path.parent.name] == pytest.approx(evaluated(path), abs=1e-4)
+
+
+def test_deploying_again_brings_a_new_version_and_clears_the_old(kennel, endpoint, aws):
+    """
+    The endpoint keeps its name and answers; one config and one model of it are left.
+    """
+    version = json.loads(kennel("deploy", "--endpoint", endpoint, "--json").stdout)["config"]
+
+    sagemaker = aws("sagemaker")
+    described = sagemaker.describe_endpoint(EndpointName=endpoint)
+    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", version)
+    configs = sagemaker.list_endpoint_configs(NameContains=endpoint)["EndpointConfigs"]
+    models = sagemaker.list_models(NameContains=endpoint)["Models"]
+    assert [config["EndpointConfigName"] for config in configs] == [version]
+    assert [model["ModelName"] for model in models] == [version]
+
+
+def test_deleting_leaves_nothing_and_may_be_done_twice(kennel, trained, aws):
+    """
+    The endpoint, its config and its model are gone; the second time there is nothing to do.
+    """
+    kennel("deploy", trained[0]["job"], "--endpoint", "short-lived")
+    kennel("delete", "--endpoint", "short-lived")
+
+    sagemaker = aws("sagemaker")
+    assert not sagemaker.list_endpoints(NameContains="short-lived")["Endpoints"]
+    assert not sagemaker.list_endpoint_configs(NameContains="short-lived")["EndpointConfigs"]
+    assert not sagemaker.list_models(NameContains="short-lived")["Models"]
+    assert "nothing to delete" in kennel("delete", "--endpoint", "short-lived").stderr
+
+
+def test_a_job_that_fails_says_why(kennel, data):
+    """
+    What only the container can know comes back as the error, with the log to read.
+    """
+    done = kennel("train", "--data", data, "--weights", "none", "--set", "model=resnet81", code=1)
+
+    assert "ended as Failed" in done.stderr
+    assert "resnet18" in done.stderr.rpartition("error:")[2]
+
+
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(home, server, data, kennel, aws):
+    """
+    The follower ends with 130; the job goes on until it is stopped.
+    """
+    assert server
+    long = ("--data", data, "--weights", "none", "--set", "epochs=10000", "--set", "image-size=32")
+    command = [*KENNEL, "local", "run", "--", *KENNEL, "train", *map(str, long)]
+    with subprocess.Popen(command, cwd=home, stderr=subprocess.PIPE, text=True) as following:  # noqa: S603 - ourselves
+        said = read_until(following, "hyperparameters: ")
+        following.send_signal(signal.SIGINT)
+        rest = following.stderr.read()
+
+    assert following.returncode == cli.parser.INTERRUPTED
+    name = said[0].split()[-1]
+    assert f"kennel logs {name} --follow" in rest
+    described = aws("sagemaker").describe_training_job(TrainingJobName=name)
+    assert described["TrainingJobStatus"] == "InProgress"
+
+    assert f"kennel stop {name}" in rest
+    assert name in kennel("stop", name).stdout
+    assert "ended as Stopped" in kennel("logs", name, "--follow", code=1).stderr
+
+
+def test_an_interrupted_demo_leaves_nothing_running(tmp_path):
+    """
+    Ctrl-C in the middle of the training: the job and the server are gone when the command is.
+    """
+    command = [*KENNEL, "demo", "--folder", str(tmp_path / "demo")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:  # noqa: S603 - ourselves
+        read_until(running, "Training: ")
+        running.send_signal(signal.SIGINT)
+        running.stderr.read()
+
+    assert running.returncode == cli.parser.INTERRUPTED
+    assert not daemon.is_running(tmp_path / "demo" / "server")
+    assert processes_of(tmp_path) == []
+
+
+def read_until(process, text):
+    """Read standard error up to the line that holds *text*."""
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if text in line:
+            return lines
+    pytest.fail(f"{text!r} never came:\n{''.join(lines)}")
+
+
+def processes_of(folder):
+    """Return the command lines of the processes that speak of *folder*, a second being enough."""
+    deadline = time.monotonic() + 1
+    while (found := list(speaking_of(str(folder)))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def speaking_of(text):
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:  # it has just ended
+            continue
+        if text in line and int(process.name) != os.getpid():
+            yield line
