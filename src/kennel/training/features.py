@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 
 import torch
-from torch import Tensor, nn
-from torch.fx.experimental.optimization import fuse
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from kennel.training import precision
 from kennel.training.loop import Batch, Source
@@ -62,11 +62,11 @@ class Backbone:
         self._seen.append(inputs[0])
 
     @torch.inference_mode()
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the head is given (N, …) float32, and the model's logits (N, C)."""
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return what the head is given, (N, D) float32."""
         with precision.autocast(images.device, self._dtype):
-            logits = self._model(images)
-        return self._seen.pop().float(), logits
+            self._model(images)
+        return self._seen.pop().float()
 
     def features(self, source: Source, batch_size: int, stop: Stop) -> FeatureSource:
         """
@@ -78,7 +78,7 @@ class Backbone:
         features, labels = [], []
         for images, batch_labels in source.evaluation():
             stop.check()
-            features.append(self(images)[0])
+            features.append(self(images))
             labels.append(batch_labels)
         # Cloned, for what inference mode made cannot take part in training.
         return FeatureSource(torch.cat(features).clone(), torch.cat(labels), batch_size)
@@ -87,7 +87,7 @@ class Backbone:
 @torch.inference_mode()
 def ends_in_its_head(model: nn.Module, backbone: Backbone, images: Tensor) -> bool:
     """
-    Tell whether the head's output is the model's, so that the head can be trained alone.
+    Tell whether the head, given the backbone's features, makes the model's own logits.
 
     SqueezeNet pools after its head; there the plain path is the only one.
 
@@ -96,18 +96,34 @@ def ends_in_its_head(model: nn.Module, backbone: Backbone, images: Tensor) -> bo
         backbone: Of that model.
         images: A batch, (N, 3, H, W).
     """
-    given, logits = backbone(images)
-    own = models.head(model)(given)
-    return own.shape == logits.shape and bool(
-        torch.allclose(own.float(), logits.float(), atol=TOLERANCE, rtol=TOLERANCE)
+    features, own = backbone(images), model(images)
+    made = models.head(model)(features)
+    return made.shape == own.shape and bool(
+        torch.allclose(made, own, atol=TOLERANCE, rtol=TOLERANCE)
     )
 
 
 def _fused(model: nn.Module) -> nn.Module:
-    """Merge each BatchNorm into the convolution before it, where the model can be traced."""
+    """Return a copy with each BatchNorm merged into its convolution, if it can be traced."""
     copy = deepcopy(model).eval()
     try:
-        fused: nn.Module = fuse(copy)
+        traced = fx.symbolic_trace(copy)
     except Exception:  # noqa: BLE001 - tracing raises nearly anything, and the model itself will do
         return copy
-    return fused
+    for norm in list(traced.graph.nodes):
+        _merge(traced, norm)
+    traced.recompile()
+    return traced
+
+
+def _merge(traced: fx.GraphModule, norm: fx.Node) -> None:
+    """Take *norm* out of the graph if it is a BatchNorm that follows a convolution of its own."""
+    before = norm.args[0] if norm.op == "call_module" and norm.args else None
+    if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) > 1:
+        return
+    conv = traced.get_submodule(str(before.target))
+    batch_norm = traced.get_submodule(str(norm.target))
+    if isinstance(conv, nn.Conv2d) and isinstance(batch_norm, nn.BatchNorm2d):
+        traced.set_submodule(str(before.target), fuse_conv_bn_eval(conv, batch_norm))
+        norm.replace_all_uses_with(before)
+        traced.graph.erase_node(norm)

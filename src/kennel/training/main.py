@@ -63,7 +63,7 @@ def main(paths: ContainerPaths, stop: Stop) -> None:
     say(f"{ended}: artifact in {paths.model}, figures and pictures in {paths.output_data}")
 
 
-def line(epoch: Epoch, epochs: int) -> str:
+def epoch_line(epoch: Epoch, epochs: int) -> str:
     """Return what is printed of an epoch; contract.METRIC_DEFINITIONS reads it."""
     return (
         f"epoch={epoch.epoch}/{epochs} "
@@ -73,7 +73,7 @@ def line(epoch: Epoch, epochs: int) -> str:
     )
 
 
-def test_lines(measured: Evaluation) -> list[str]:
+def final_lines(measured: Evaluation) -> list[str]:
     """Return what is printed of the test split; contract.METRIC_DEFINITIONS reads it."""
     return [
         f"Test set: Average loss: {measured.loss:.4f}",
@@ -96,7 +96,7 @@ def _train(state: State, keeper: Keeper, job: Job, stop: Stop) -> str:
     """Train until there is a reason to end, leave a checkpoint, and return the reason."""
 
     def on_epoch(epoch: Epoch) -> None:
-        say(line(epoch, job.chosen.epochs))
+        say(epoch_line(epoch, job.chosen.epochs))
         keeper.save_if_due(state)
 
     try:
@@ -122,6 +122,6 @@ def _measure(state: State, job: Job, stop: Stop) -> Evaluation | None:
     except Stopped:
         say("stopped: the test split was not measured")
         return None
-    for text in test_lines(measured) if job.data.test else ["no test split: no test accuracy"]:
+    for text in final_lines(measured) if job.data.test else ["no test split: no test accuracy"]:
         say(text)
     return measured
