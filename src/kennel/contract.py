@@ -67,7 +67,7 @@ MAX_STARTUP_TIMEOUT_S = 3600
 ENDPOINT_LOG_GROUP = "/aws/sagemaker/Endpoints"  # followed by /NAME
 
 TRAINING_ENDED = frozenset({"Completed", "Failed", "Stopped"})
-ENDPOINT_SETTLED = frozenset({"InService", "Failed", "OutOfService"})
+ENDPOINT_SETTLED = frozenset({"InService", "Failed", "OutOfService", "UpdateRollbackFailed"})
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ ENDPOINT = "kennel-demo"
 SHOWN = 10  # pictures to classify
 # Small grey pictures, learnt from nothing: no step needs the network.
 DIGITS = {"weights": "none", "image-size": "32", "augment": "none", "epochs": "4"}
-# Photographs, with the backbone as it is: each picture goes through it once.
+# Photographs, with a trained backbone as it is: each picture goes through it once.
 PHOTOGRAPHS = {"freeze": "true", "augment": "none", "epochs": "20"}
 
 
@@ -76,12 +76,13 @@ def planned(data: Path | None, weights: Path | None, model: str | None) -> Wante
     """
     if data is not None and not data.is_dir():
         raise SettingsError(f"--data {data}: there is no such folder", expected=folders.LAYOUT)
-    if weights is None:
-        chosen = DIGITS if data is None else {"augment": "none"}
-        return Wanted(data, None, {**chosen, **({"model": model} if model else {})})
-    training.weights_file(str(weights))
-    named = {"model": model or weights.name.partition("-")[0], "weights": weights.name}
-    return Wanted(data, weights, {**PHOTOGRAPHS, **named})
+    chosen = dict(DIGITS if data is None and weights is None else PHOTOGRAPHS)
+    if weights is not None:
+        training.weights_file(str(weights))
+        chosen |= {"model": weights.name.partition("-")[0], "weights": weights.name}
+    if model:
+        chosen["model"] = model
+    return Wanted(data, weights, chosen)
 
 
 def require_java() -> None:

@@ -92,7 +92,7 @@ def _endpoint(wanted: Deployment, existing: str | None) -> Call:
         case "InService":
             request = requests.endpoint_update(name, config=version)
             return Call("sagemaker", "update_endpoint", request)
-        case "Failed" | "OutOfService":
+        case "Failed" | "OutOfService" | "UpdateRollbackFailed":
             remedy = f"kennel delete --endpoint {name}, then deploy again"
         case _:
             remedy = f"kennel describe {name}, and deploy again when it is InService"

@@ -1,0 +1,62 @@
+"""What makes a command local is its environment."""
+
+import shlex
+import subprocess
+
+import pytest
+
+from kennel.cli import local
+from kennel.local.daemon import Address
+from kennel.settings import Aws, Images, Settings
+
+ROLE = "arn:aws:iam::123456789012:role/kennel"
+
+
+def test_a_command_is_pointed_at_the_server_and_away_from_aws():
+    """
+    Address, dummy keys, and stand-ins for role and images; no profile of the user's.
+    """
+    environment = {"AWS_PROFILE": "work", "HOME": "/home/me"}
+
+    found = local.commands_environment(Settings(), Address(4510), environment)
+
+    assert found["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4510"
+    assert found["HOME"] == "/home/me"
+    assert "AWS_PROFILE" not in found
+    assert local.STAND_INS.items() <= found.items()
+
+
+@pytest.mark.parametrize(
+    ("settings", "left"),
+    [
+        pytest.param(Settings(), set(local.STAND_INS), id="nothing-set"),
+        pytest.param(
+            Settings(aws=Aws(role=ROLE)),
+            {"KENNEL_IMAGES_TRAIN", "KENNEL_IMAGES_SERVE"},
+            id="role-set",
+        ),
+        pytest.param(
+            Settings(aws=Aws(role=ROLE), images=Images("a", "b")), set(), id="everything-set"
+        ),
+    ],
+)
+def test_what_is_set_is_not_replaced(settings, left):
+    """
+    A role and images of one's own go into the requests here as they would on AWS.
+    """
+    assert set(local.stand_ins(settings)) == left
+
+
+def test_the_lines_that_are_printed_can_be_evaluated():
+    """
+    Any value survives a shell; a variable that would lead astray is removed.
+    """
+    text = local.exports({"A": "it's $HOME"}, ["AWS_PROFILE"])
+
+    script = f'AWS_PROFILE=x; {text}\nprintf "%s %s" "$A" "${{AWS_PROFILE-gone}}"'
+    done = subprocess.run(  # noqa: S602 - evaluating is the point
+        script, shell=True, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "it's $HOME gone"
+    assert shlex.split(text.splitlines()[-1]) == ["export", "A=it's $HOME"]
