@@ -7,7 +7,7 @@ import pytest
 from kennel.local.resources import LOCAL
 from kennel.local.runtimes.protocol import State, Status
 from kennel.local.sagemaker.training import status
-from kennel.local.sagemaker.training.driver import outcome, wants_model
+from kennel.local.sagemaker.training.outcome import algorithm_error, outcome, wants_model
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -76,7 +76,7 @@ def test_a_failure_reason_is_the_failure_file_and_the_exit_code():
     """
     The cause comes first and the exit code survives the cut at 1024 characters.
     """
-    reason = status.algorithm_error("DataError: no images" + "x" * 2000, 1, "")
+    reason = algorithm_error("DataError: no images" + "x" * 2000, 1, "")
 
     assert reason.startswith("AlgorithmError: DataError: no images")
     assert reason.endswith(", exit code: 1")
@@ -87,7 +87,7 @@ def test_without_a_failure_file_the_log_speaks():
     """
     A script that wrote no failure file is told by the end of its log, not by silence.
     """
-    reason = status.algorithm_error("", 137, "Killed")
+    reason = algorithm_error("", 137, "Killed")
 
     assert "The log ends with: Killed" in reason
     assert reason.endswith("exit code: 137")

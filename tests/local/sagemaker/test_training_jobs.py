@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 from datetime import UTC, datetime, timedelta
 
@@ -265,6 +266,24 @@ def test_a_stopped_job_keeps_what_it_has_saved(submit, finished, printed, sagema
     assert archive(job["ModelArtifacts"]["S3ModelArtifacts"]) == {"model.txt": b"stopped"}
 
 
+def test_a_job_without_a_place_waits_and_can_be_stopped(submit, sagemaker, until, finished):
+    """
+    There are places for a bounded number of jobs; the next is Pending, and need not run to stop.
+    """
+    for _ in range(max(2, os.cpu_count())):
+        submit("import time; time.sleep(60)")
+    name = submit(SAVE)
+
+    def described():
+        return sagemaker.describe_training_job(TrainingJobName=name)
+
+    until(lambda: described()["SecondaryStatus"] == "Pending")
+    sagemaker.stop_training_job(TrainingJobName=name)
+    job = finished(name)
+    assert statuses(job) == ["Starting", "Pending", "Stopping", "Stopped"]
+    assert "TrainingTimeInSeconds" not in job
+
+
 def test_a_job_that_runs_too_long_is_stopped(submit, finished, archive):
     """
     MaxRuntimeInSeconds ends a job as a stop does, and says so.
@@ -445,6 +464,12 @@ OUTSIDE = {"S3Uri": "s3://bucket/c", "LocalPath": "/tmp/checkpoints"}  # noqa: S
             {"InputDataConfig": [channel("a", "s3://b-1/x"), channel("a", "s3://b-1/y")]},
             "Duplicate channel name 'a'",
             id="channel-twice",
+        ),
+        pytest.param(
+            {},
+            {"InputDataConfig": [channel("..", "s3://b-1/x")]},
+            "Channel name '..' is not possible",
+            id="channel-above",
         ),
         pytest.param(
             {},

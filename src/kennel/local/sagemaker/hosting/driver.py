@@ -2,10 +2,7 @@
 Bring endpoints up, replace what they deploy, and take them down: a thread for each change.
 
 Every step is written down before it is taken, so that a server that starts anew goes on with it.
-The members of an endpoint's LOCAL:
-    Fleet    what serves, or None
-    Next     what is being brought up to serve in its place, or None
-    Retired  launches that nobody is to be sent to any more, and that are to be removed
+What the steps do to the endpoint's document is in record.
 """
 
 import logging
@@ -14,17 +11,18 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from kennel.contract import FAILURE_REASON_CHARS, INVOCATION_TIMEOUT_S, SERVING_STOP_GRACE_S
+from kennel.contract import INVOCATION_TIMEOUT_S, SERVING_STOP_GRACE_S
 from kennel.errors import KennelError
 from kennel.local.resources import LOCAL, Document
 from kennel.local.runtimes.protocol import Status
 from kennel.local.sagemaker import log_lines
-from kennel.local.sagemaker.hosting.fleet import Fleet, Variant, summaries
+from kennel.local.sagemaker.hosting import record
+from kennel.local.sagemaker.hosting.fleet import Variant
 from kennel.local.sagemaker.hosting.keeper import Keeper
 from kennel.local.sagemaker.hosting.launcher import Launcher
 from kennel.local.sagemaker.hosting.traffic import Traffic
 from kennel.local.sagemaker.names import ENDPOINT
-from kennel.local.sagemaker.platform import Platform, now
+from kennel.local.sagemaker.platform import Platform
 from kennel.local.sagemaker.tags import Tags
 from kennel.local.wire.errors import ApiError
 
@@ -71,14 +69,15 @@ class Driver:
             if status == "Deleting":
                 self.delete(name)
                 continue
-            for variant in deployed(endpoint, "Fleet"):
+            for variant in record.deployed(endpoint, "Fleet"):
                 self._keep(endpoint, variant).in_service.set()
             if endpoint[LOCAL]["Next"] or endpoint[LOCAL]["Retired"]:
                 self.deploy(name)
 
     def close(self) -> None:
         """Wait until every thread has let go; the containers run on."""
-        threads = [*self._changes.values(), *(keeper.thread for keeper in self._keepers.values())]
+        keepers = list(self._keepers.values())
+        threads = [*list(self._changes.values()), *(keeper.thread for keeper in keepers)]
         deadline = time.monotonic() + CLOSE_WAIT_S
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -97,6 +96,9 @@ class Driver:
                     pass
                 except Exception:
                     LOG.exception("endpoint %s", name)
+                with self._lock:
+                    if self._changes[name] is threading.current_thread():
+                        del self._changes[name]
 
             thread = threading.Thread(target=run, name=f"endpoint-{name}", daemon=True)
             self._changes[name] = thread
@@ -108,16 +110,27 @@ class Driver:
         """Bring Next up, let it serve or roll back, and remove what was retired."""
         endpoint = self._endpoint(name)
         if endpoint[LOCAL]["Next"]:
-            try:
-                self._bring_up(endpoint)
-            except (KennelError, ApiError, OSError) as error:
-                reason = error.problem if isinstance(error, KennelError) else str(error)
-                self._change(name, lambda endpoint: rolled_back(endpoint, reason))
-            else:
-                self._change(name, swapped)
+            reason = self._failure_to_bring_up(endpoint)
+            after = partial(record.rolled_back, reason=reason) if reason else record.swapped
+            self._change(name, after)
         for keeper in self._keepers_of(name, "Fleet"):
             keeper.in_service.set()
         self._remove_retired(name)
+
+    def _failure_to_bring_up(self, endpoint: Document) -> str:
+        """Bring Next up; return why that cannot be done, empty when it was done."""
+        try:
+            self._bring_up(endpoint)
+        except Interrupted:
+            raise
+        except KennelError as error:
+            return error.problem
+        except ApiError as error:
+            return str(error)
+        except Exception as error:
+            LOG.exception("endpoint %s", endpoint["EndpointName"])
+            return f"InternalServerError: {type(error).__name__}: {error}"
+        return ""
 
     def _bring_up(self, endpoint: Document) -> None:
         """
@@ -127,7 +140,7 @@ class Driver:
             NeverHealthy: One of them will not be.
             KennelError, ApiError: One of them cannot be started.
         """
-        variants = list(deployed(endpoint, "Next"))
+        variants = list(record.deployed(endpoint, "Next"))
         deadlines = {}
         for variant in variants:
             if self.platform.runtime.poll(variant.launch_id).status is not Status.RUNNING:
@@ -138,7 +151,7 @@ class Driver:
             self._endpoint(endpoint["EndpointName"])
             variants = [v for v in variants if not self._is_up(v, deadlines[v.launch_id])]
             if variants:
-                time.sleep(HEALTH_POLL_S)
+                self.platform.closing.wait(HEALTH_POLL_S)
 
     def _is_up(self, variant: Variant, deadline: float) -> bool:
         """
@@ -172,7 +185,7 @@ class Driver:
 
     def _delete(self, name: str) -> None:
         """Remove everything that an endpoint has, then the endpoint."""
-        self._change(name, all_retired)
+        self._change(name, record.all_retired)
         self._remove_retired(name)
         with self.platform.resources.database.transaction():
             self.platform.resources.remove(ENDPOINT.path, name)
@@ -193,8 +206,7 @@ class Driver:
             self.platform.runtime.kill(launch_id)
             self._release(launch_id)
             self.launcher.remove(launch_id)
-            self._change(name, partial(without, launch_id=launch_id))
-            self.traffic.forget(launch_id)
+            self._change(name, partial(record.without, launch_id=launch_id))
 
     # Keepers
 
@@ -210,7 +222,7 @@ class Driver:
     def _keepers_of(self, name: str, member: str) -> Iterable[Keeper]:
         """Return the keepers of an endpoint's fleet."""
         endpoint = self.platform.resources.find(ENDPOINT.path, name)
-        variants = deployed(endpoint, member) if endpoint else ()
+        variants = record.deployed(endpoint, member) if endpoint else ()
         return [self._keep(endpoint, variant) for variant in variants] if endpoint else []
 
     def _release(self, launch_id: str) -> None:
@@ -236,67 +248,3 @@ class Driver:
 
     def _change(self, name: str, change: Callable[[Document], Document]) -> None:
         self.platform.resources.change(ENDPOINT.path, name, change)
-
-
-def deployed(endpoint: Document, member: str) -> tuple[Variant, ...]:
-    """Return the variants of an endpoint's Fleet or Next."""
-    fleet = endpoint[LOCAL][member]
-    return Fleet.from_document(fleet).variants if fleet else ()
-
-
-def launches(endpoint: Document, member: str) -> list[str]:
-    """Return the launches of an endpoint's Fleet or Next."""
-    return [variant.launch_id for variant in deployed(endpoint, member)]
-
-
-def with_local(endpoint: Document, **members: object) -> Document:
-    """Return *endpoint*, modified now, with other members in LOCAL."""
-    return endpoint | {LOCAL: endpoint[LOCAL] | members, "LastModifiedTime": now()}
-
-
-def swapped(endpoint: Document) -> Document:
-    """Return *endpoint* with Next serving and the former fleet retired."""
-    if endpoint["EndpointStatus"] == "Deleting":
-        return endpoint
-    fleet = Fleet.from_document(endpoint[LOCAL]["Next"])
-    changed = with_local(
-        endpoint,
-        Fleet=endpoint[LOCAL]["Next"],
-        Next=None,
-        Retired=endpoint[LOCAL]["Retired"] + launches(endpoint, "Fleet"),
-    )
-    changed.pop("FailureReason", None)
-    return changed | {
-        "EndpointStatus": "InService",
-        "EndpointConfigName": fleet.config,
-        "ProductionVariants": summaries(fleet),
-    }
-
-
-def rolled_back(endpoint: Document, reason: str) -> Document:
-    """Return *endpoint* with Next retired: back to what served before, or Failed without it."""
-    if endpoint["EndpointStatus"] == "Deleting":
-        return endpoint
-    retired = endpoint[LOCAL]["Retired"] + launches(endpoint, "Next")
-    changed = with_local(endpoint, Next=None, Retired=retired)
-    status = "InService" if endpoint[LOCAL]["Fleet"] else "Failed"
-    return changed | {"EndpointStatus": status, "FailureReason": reason[:FAILURE_REASON_CHARS]}
-
-
-def all_retired(endpoint: Document) -> Document:
-    """Return *endpoint* with nothing left that serves or will."""
-    retired = [*endpoint[LOCAL]["Retired"], *launches(endpoint, "Fleet")]
-    retired += launches(endpoint, "Next")
-    return with_local(endpoint, Fleet=None, Next=None, Retired=retired)
-
-
-def without(endpoint: Document, launch_id: str) -> Document:
-    """Return *endpoint* after a retired launch has been removed."""
-    local = endpoint[LOCAL]
-    return endpoint | {
-        LOCAL: local
-        | {
-            "Retired": [other for other in local["Retired"] if other != launch_id],
-            "LogOffsets": {k: v for k, v in local["LogOffsets"].items() if k != launch_id},
-        }
-    }

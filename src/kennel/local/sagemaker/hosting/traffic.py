@@ -1,4 +1,9 @@
-"""Which requests are on their way to which launch, so that none is cut off by a deployment."""
+"""
+Which requests are on their way to which launch, so that none is cut off by a deployment.
+
+A launch that was retired stays so: its id never comes again, and a request that read of it just
+before must not reach it.
+"""
 
 import threading
 from collections import Counter
@@ -33,9 +38,3 @@ class Traffic:
         with self._changed:
             self._retired.add(launch_id)
             return self._changed.wait_for(lambda: not self._in_flight[launch_id], timeout_s)
-
-    def forget(self, launch_id: str) -> None:
-        """Drop what is known of a launch that nobody can ask for any more."""
-        with self._changed:
-            self._retired.discard(launch_id)
-            self._in_flight.pop(launch_id, None)

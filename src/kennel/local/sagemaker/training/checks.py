@@ -101,6 +101,8 @@ def check_channels(request: Request) -> None:
     channels = request.get("InputDataConfig", [])
     names = Counter(channel["ChannelName"] for channel in channels)
     for name, count in names.items():
+        if name in (".", ".."):
+            raise invalid(f"Channel name {name!r} is not possible: it is no name of a folder.")
         if count > 1:
             raise invalid(f"Duplicate channel name {name!r} in InputDataConfig: {count} times.")
     for channel in channels:

@@ -10,7 +10,8 @@ from kennel.local.sagemaker.names import TRAINING_JOB, invalid
 from kennel.local.sagemaker.platform import Platform, now
 from kennel.local.sagemaker.tags import Tags
 from kennel.local.sagemaker.training import checks, inputs, status
-from kennel.local.sagemaker.training.driver import Driver, has_ended
+from kennel.local.sagemaker.training.driver import Driver
+from kennel.local.sagemaker.training.record import has_ended
 from kennel.local.wire.context import region
 from kennel.local.wire.errors import ApiError
 

@@ -6,7 +6,6 @@ What makes a job move from one to the next is the driver's business.
 
 from datetime import datetime
 
-from kennel.contract import FAILURE_REASON_CHARS
 from kennel.local.resources import Document
 
 MESSAGES = {
@@ -71,17 +70,3 @@ def ended(job: Document, secondary: str, now: datetime, reason: str = "") -> Doc
             "BillableTimeInSeconds": seconds,
         }
     return last | ({"FailureReason": reason} if reason else {})
-
-
-def algorithm_error(failure: str, exit_code: int, last_words: str) -> str:
-    """
-    Word the failure of a container.
-
-    Args:
-        failure: Its failure file, empty when it wrote none.
-        last_words: The end of its output, which is told when there is no failure file.
-    """
-    told = failure.strip() or f"no failure file was written. The log ends with: {last_words}"
-    ending = f", exit code: {exit_code}"
-    whole = f"AlgorithmError: {told}"
-    return whole[: FAILURE_REASON_CHARS - len(ending)] + ending

@@ -25,15 +25,12 @@ def model_uri(job: Document) -> str:
     return output_uri(job, MODEL_ARCHIVE if is_compressed(job) else "model/")
 
 
-def upload(objects: Objects, job: Document, root: Path, *, with_model: bool) -> bool:
+def upload(objects: Objects, job: Document, root: Path, *, with_model: bool) -> None:
     """
     Store what stands below *root*, which is the container's /opt/ml and no longer in use.
 
     Args:
         with_model: Store /opt/ml/model too.
-
-    Returns:
-        Whether the model was stored.
 
     Raises:
         ApiError: The bucket has gone.
@@ -43,7 +40,6 @@ def upload(objects: Objects, job: Document, root: Path, *, with_model: bool) -> 
         store(objects, job, paths.output_data, OUTPUT_ARCHIVE)
     if with_model:
         store(objects, job, paths.model, MODEL_ARCHIVE)
-    return with_model
 
 
 def store(objects: Objects, job: Document, folder: Path, name: str) -> None:

@@ -1,0 +1,51 @@
+"""How a training job ends, decided from how its container ended. Pure, but for read_failure."""
+
+from pathlib import Path
+
+from kennel.contract import FAILURE_REASON_CHARS
+from kennel.local.resources import LOCAL, Document
+from kennel.local.runtimes.protocol import State
+
+VANISHED = (
+    "InternalServerError: the container is gone, and nobody saw how it ended: the machine was"
+    " restarted, or it or its supervisor was killed. Start the job again; a checkpoint in S3 is"
+    " where it goes on"
+)
+
+
+def outcome(job: Document, state: State, failure: str, last_words: str) -> tuple[str, str]:
+    """
+    Return the last secondary status of a job, and the reason if it failed.
+
+    Args:
+        failure: The container's failure file, empty when it wrote none.
+        last_words: The end of its output.
+    """
+    if job["TrainingJobStatus"] == "Stopping":
+        return ("MaxRuntimeExceeded" if job[LOCAL].get("IsLate") else "Stopped"), ""
+    if state.exit_code is None:
+        return "Failed", VANISHED
+    if state.exit_code == 0:
+        return "Completed", ""
+    return "Failed", algorithm_error(failure, state.exit_code, last_words)
+
+
+def algorithm_error(failure: str, exit_code: int, last_words: str) -> str:
+    """Word the failure of a container: the cause first, the exit code never cut off."""
+    told = failure.strip() or f"no failure file was written. The log ends with: {last_words}"
+    ending = f", exit code: {exit_code}"
+    return f"AlgorithmError: {told}"[: FAILURE_REASON_CHARS - len(ending)] + ending
+
+
+def wants_model(secondary: str, *, is_empty: bool) -> bool:
+    """Return whether a job that ended so has its model stored; a stopped one if there is any."""
+    return secondary == "Completed" or (secondary != "Failed" and not is_empty)
+
+
+def read_failure(path: Path) -> str:
+    """Return as much of the failure file as a reason can hold; empty when there is none."""
+    try:
+        with path.open(errors="replace") as file:
+            return file.read(FAILURE_REASON_CHARS)
+    except OSError:
+        return ""

@@ -1,0 +1,56 @@
+"""What a training container says: its lines to CloudWatch Logs, its metrics to its record."""
+
+from pathlib import Path
+
+from kennel.contract import TRAINING_LOG_GROUP
+from kennel.local.logs import Logs
+from kennel.local.resources import LOCAL, Document
+from kennel.local.sagemaker import log_lines
+from kennel.local.sagemaker.platform import now
+from kennel.local.sagemaker.training import metrics
+from kennel.local.sagemaker.training.record import Record
+
+
+class Output:
+    """
+    The output of one job.
+
+    Args:
+        path: The file that the container's output is appended to.
+    """
+
+    def __init__(self, logs: Logs, record: Record, path: Path) -> None:
+        self.logs = logs
+        self.record = record
+        self.path = path
+        job = record.read()
+        self.stream = job[LOCAL]["LogStream"]
+        self.regexes = metrics.compiled(job["AlgorithmSpecification"].get("MetricDefinitions", []))
+        logs.append(TRAINING_LOG_GROUP, self.stream, [])  # it is there before the first line
+
+    def store(self, *, ended: bool) -> None:
+        """
+        Store the lines written since the last time, and the metrics in them.
+
+        Args:
+            ended: Nothing more will come, see log_lines.
+        """
+        while self._store_some(ended=ended):
+            pass
+
+    def _store_some(self, *, ended: bool) -> bool:
+        """Store some lines and, in the same transaction, how far the file was read."""
+        before = self.record.read()[LOCAL]["LogOffset"]
+        lines, offset = log_lines.read_lines(self.path, before, ended=ended)
+        if offset == before:
+            return False
+        with self.record.resources.database.transaction():
+            self.logs.append(TRAINING_LOG_GROUP, self.stream, log_lines.events(lines))
+            self.record.change_local(LogOffset=offset)
+            self.record.change(lambda job: self._with_metrics(job, lines))
+        return True
+
+    def _with_metrics(self, job: Document, lines: list[str]) -> Document:
+        """Return the job with the last value of each metric."""
+        known = job.get("FinalMetricDataList", [])
+        return job | {"FinalMetricDataList": metrics.latest(known, self.regexes, lines, now())}
