@@ -28,7 +28,7 @@ from kennel.errors import SettingsError
 HANDLER: Final = "kennel.serving.handler"
 MAX_WORKERS: Final = 2
 HEAP_MB: Final = 512
-LAST_PORT: Final = 65_535
+LAST_PORT: Final = 32_766  # multi-model-server keeps ports in signed 16 bits
 JVM_FLAGS: Final = (f"-Xmx{HEAP_MB}m", "-XX:-UsePerfData")
 # Bodies up to this many times the limit reach our code, which refuses them with a reason.
 REFUSED_WITH_REASON: Final = 2
@@ -86,7 +86,7 @@ class Settings:
                 threads=max(1, cpus // max(1, workers)),
                 timeout_s=given.model_server_timeout_seconds or contract.INVOCATION_TIMEOUT_S,
                 max_bytes=given.max_request_size or contract.INVOCATION_BODY_BYTES,
-                jvm_flags=(*shlex.split(given.vmargs), *JVM_FLAGS),
+                jvm_flags=(*JVM_FLAGS, *shlex.split(given.vmargs)),
             )
         except ValueError as error:
             raise SettingsError(
@@ -165,10 +165,11 @@ def command(settings: Settings, folder: Path, *, java: str, python: str) -> list
 def cpus() -> int:
     """Return the CPUs that this container may use: its affinity, and its cgroup's quota."""
     allowed = len(os.sched_getaffinity(0))
-    return max(1, min(allowed, _quota(Path("/sys/fs/cgroup/cpu.max")) or allowed))
+    return max(1, min(allowed, quota(Path("/sys/fs/cgroup/cpu.max")) or allowed))
 
 
-def _quota(path: Path) -> int | None:
+def quota(path: Path) -> int | None:
+    """Return the CPUs that a cgroup v2 cpu.max file allows, None if it sets no limit."""
     try:
         quota, period = path.read_text().split()
         return round(int(quota) / int(period))

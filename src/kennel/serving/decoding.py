@@ -140,7 +140,8 @@ def _preprocessed(array: NDArray[Any], preprocessing: Preprocessing) -> Tensor:
             expected=f"(3, {size}, {size}) or (N, 3, {size}, {size}); uint8 for unprocessed ones",
         )
     _require_few(len(batch))
-    images = batch.astype(np.float32)
+    with np.errstate(over="ignore"):  # a float64 too large becomes infinity, which is refused
+        images = batch.astype(np.float32)
     if not np.isfinite(images).all():
         raise bad_request(
             "the preprocessed pictures hold NaN or infinity", expected="finite numbers"

@@ -1,0 +1,147 @@
+"""One request gets one answer: what training would say, or a short error with the right status."""
+
+import io
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from torch import nn
+
+from kennel.serving.application import Request, respond
+from kennel.serving.classifier import Classifier
+from kennel.vision import models
+from kennel.vision.artifact import Artifact
+from kennel.vision.preprocessing import Preprocessing
+
+NAMES = tuple("abcdefg")
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    torch.manual_seed(0)
+    model = models.build("resnet18", len(NAMES)).eval()
+    return Classifier(model, Artifact("resnet18", NAMES, Preprocessing.for_size(64)))
+
+
+@pytest.fixture(scope="module")
+def jpeg():
+    file = io.BytesIO()
+    Image.fromarray(load_sample_images().images[1]).save(file, "JPEG")
+    return file.getvalue()
+
+
+class Broken(nn.Module):
+    def forward(self, _):
+        raise ValueError("secret detail")
+
+
+def test_the_answer_is_the_models_evaluation(classifier, jpeg):
+    """
+    The probabilities are those of the model on the preprocessing's tensor, to 1e-4.
+    """
+    response = respond(classifier, Request(jpeg, "image/jpeg", accept="application/x-npy"))
+
+    preprocessing = classifier.artifact.preprocessing
+    with torch.inference_mode():
+        logits = classifier.model(preprocessing(preprocessing.read(jpeg))[None])
+    answered = np.load(io.BytesIO(response.body))
+    assert (response.status, response.content_type) == (200, "application/x-npy")
+    assert np.abs(answered - logits.softmax(1).numpy()).max() < 1e-4
+    assert answered.std() > 0
+
+
+def test_a_batch_answers_as_each_alone(classifier):
+    """
+    Forty pictures, more than the model is given at once, in their order.
+    """
+    tensors = np.random.default_rng(0).normal(size=(40, 3, 64, 64)).astype(np.float32)
+
+    def ask(array):
+        file = io.BytesIO()
+        np.save(file, array)
+        request = Request(file.getvalue(), "application/x-npy", "application/x-npy")
+        return np.load(io.BytesIO(respond(classifier, request).body))
+
+    batch = ask(tensors)
+
+    assert batch.shape == (40, len(NAMES))
+    assert (
+        np.abs(batch[[0, 17, 39]] - np.concatenate([ask(tensors[n]) for n in (0, 17, 39)])).max()
+        < 1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("attributes", "count"),
+    [
+        ("", 5),
+        ("top_k=3", 3),
+        ("trace=1, top_k=2", 2),
+        ("Top_K = 1;x", 1),
+        ("top_k=999999999999", 7),
+    ],
+)
+def test_top_k_comes_from_the_custom_attributes(classifier, jpeg, attributes, count):
+    """
+    Five by default; others may use the header as well.
+    """
+    response = respond(classifier, Request(jpeg, "image/jpeg", custom_attributes=attributes))
+
+    assert len(json.loads(response.body)["predictions"][0]) == count
+
+
+def test_the_bodys_top_k_comes_first(classifier):
+    """
+    What is closest to the picture decides.
+    """
+    body = json.dumps({"instances": [np.zeros((3, 64, 64)).tolist()], "top_k": 2}).encode()
+
+    response = respond(classifier, Request(body, "application/json", custom_attributes="top_k=4"))
+
+    assert len(json.loads(response.body)["predictions"][0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"body": b"no picture"}, 400),
+        ({"custom_attributes": "top_k=none"}, 400),
+        ({"custom_attributes": "top_k=²"}, 400),
+        ({"accept": "text/html"}, 406),
+        ({"body": b"x" * 1_000_001}, 413),
+        ({"content_type": "text/plain"}, 415),
+    ],
+)
+def test_a_clients_mistake_is_a_short_json_error(classifier, jpeg, change, status):
+    """
+    The status a caller can act on, and a text without traceback.
+    """
+    request = Request(**{"body": jpeg, "content_type": "image/jpeg", **change})
+
+    response = respond(classifier, request, max_bytes=1_000_000)
+
+    document = json.loads(response.body)
+    assert response.status == status
+    assert response.content_type == "application/json"
+    assert document.keys() <= {"error", "expected", "try"}
+    assert document["error"]
+    assert len(response.body) < 400
+    assert b"Traceback" not in response.body
+
+
+def test_a_bug_is_a_500_without_details_and_with_a_log(jpeg, caplog):
+    """
+    The client learns nothing of the inside; the log has the traceback.
+    """
+    broken = Classifier(Broken(), Artifact("resnet18", NAMES, Preprocessing.for_size(64)))
+
+    with caplog.at_level(logging.ERROR):
+        response = respond(broken, Request(jpeg, "image/jpeg"))
+
+    assert response.status == 500
+    assert json.loads(response.body) == {"error": "internal error: the endpoint's log says more"}
+    assert "secret detail" in caplog.text
