@@ -7,6 +7,7 @@ of other origins, and unsigned requests to anything but S3.
 
 import asyncio
 import contextvars
+import errno
 import json
 import logging
 import re
@@ -108,10 +109,9 @@ class Server:
             return error_reply(error, call)
         except ClientGoneError:
             raise
-        except Exception:
+        except Exception as error:
             logger.exception("%s %s failed", call.method, call.path)
-            message = "the local server failed; its log says why (kennel local status names it)"
-            return error_reply(ApiError("InternalFailure", message, 500), call)
+            return error_reply(failure(error), call)
 
     async def _answer(self, call: Call, receive: Receive) -> Reply:
         if call.path == HEALTH_PATH:
@@ -198,6 +198,16 @@ def check_origin(call: Call) -> None:
         raise ApiError("AccessDenied", message, 403)
     if origin is not None and not LOCAL_HOST.fullmatch(urlsplit(origin).netloc.lower()):
         raise ApiError("AccessDenied", f"no requests from web pages of {origin!r}", 403)
+
+
+def failure(error: Exception) -> ApiError:
+    """Return what the client is told of an error that is not its own."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or "disk is full" in str(error):
+        message = "the disk that holds the local server's state is full"
+        return ApiError("InsufficientStorage", message, HTTPStatus.INSUFFICIENT_STORAGE)
+    message = "the local server failed; its log says why (kennel local status names it)"
+    return ApiError("InternalFailure", message, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def log(call: Call, reply: Reply, seconds: float) -> None:

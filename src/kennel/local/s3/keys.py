@@ -80,3 +80,14 @@ def relative(key: str, prefix: str) -> str | None:
     if key.startswith(folder):
         return key[len(folder) :]
     return key[prefix.rfind("/") + 1 :]
+
+
+def no_such_bucket(bucket: str) -> ApiError:
+    """Return S3's error for a bucket that is not there."""
+    message = "The specified bucket does not exist"
+    return ApiError("NoSuchBucket", message, 404, fields={"BucketName": bucket})
+
+
+def no_such_key(key: str) -> ApiError:
+    """Return S3's error for an object that is not there."""
+    return ApiError("NoSuchKey", "The specified key does not exist.", 404, fields={"Key": key})

@@ -6,21 +6,20 @@ belongs to its file when it has the file's modification time, so a reader never 
 a new file, and what a crash left between the two is read again. HTTP is service's affair.
 """
 
-import hashlib
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from kennel.local.database import Database
-from kennel.local.s3 import index, mounts
+from kennel.local.s3 import index, mounts, recovery
+from kennel.local.s3.files import Clock, file_md5_hex, md5_hex
 from kennel.local.s3.index import Bucket, Stored
-from kennel.local.s3.keys import check_bucket_name, check_key
+from kennel.local.s3.keys import check_bucket_name, check_key, no_such_bucket, no_such_key
 from kennel.local.s3.tree import READ_ONLY, Tree, link
 from kennel.local.wire.context import DEFAULT_REGION
 from kennel.local.wire.errors import ApiError
@@ -131,11 +130,11 @@ class Objects:
             stored = self.head(bucket, key)
             with suppress(FileNotFoundError):
                 file = self.file(stored).open("rb")
-                if describes(stored, os.fstat(file.fileno())):
+                if recovery.describes(stored, os.fstat(file.fileno())):
                     return stored, file
                 file.close()
             if self.find(bucket, key) == stored:
-                self._reread(stored)
+                recovery.reread(self, stored)
         raise ApiError("OperationAborted", f"{key} is being replaced all the time", 409)
 
     def path(self, bucket: str, key: str) -> Path:
@@ -237,6 +236,14 @@ class Objects:
             if current is not None and current.stamp_ns == stored.stamp_ns:
                 index.save(connection, stored)
 
+    def recover(self) -> None:
+        """Make rows and files agree again after a server that was killed."""
+        recovery.recover(self)
+
+    def now_ns(self) -> int:
+        """Return the time in nanoseconds since 1970, never the same twice."""
+        return self._clock.now_ns()
+
     def _commit(  # noqa: PLR0913
         self,
         bucket: str,
@@ -293,80 +300,3 @@ class Objects:
     def mount_source(self, bucket: str, prefix: str) -> Path | None:
         """Return the folder on disk that holds just the objects under *prefix*, if one does."""
         return mounts.source(self, bucket, prefix)
-
-    # After a crash
-
-    def recover(self) -> None:
-        """Make rows and files agree again after a server that was killed; reads every folder."""
-        self.tree.forget_unfinished()
-        for bucket in self.buckets():
-            with self.database.reading() as connection:
-                known = {stored.key: stored for stored in index.walk(connection, bucket.name, "")}
-            for key in self.tree.keys(bucket.name):
-                if key not in known:
-                    self._reread(Stored(bucket.name, key, 0, "", self._clock.now_ns(), 0))
-            for stored in known.values():
-                path = self.file(stored)
-                if not (path.exists() and describes(stored, path.stat())):
-                    self._reread(stored)
-
-    def _reread(self, stored: Stored) -> None:
-        """Make the row say what the file is."""
-        path = self.file(stored)
-        with self.database.transaction() as connection:
-            if not path.is_file():
-                index.delete(connection, stored.bucket, stored.key)
-                return
-            status = path.stat()
-            index.save(
-                connection,
-                replace(
-                    stored,
-                    size=status.st_size,
-                    etag=file_md5_hex(path),
-                    stamp_ns=status.st_mtime_ns,
-                    checksums={},
-                ),
-            )
-
-
-class Clock:
-    """Nanoseconds since 1970 that never repeat, so that each file of a process has its own."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last = 0
-
-    def now_ns(self) -> int:
-        """Return the time, or a little more where the clock has not moved on."""
-        with self._lock:
-            self._last = max(self._last + 1, time.time_ns())
-            return self._last
-
-
-def describes(stored: Stored, status: os.stat_result) -> bool:
-    """Say whether the row and the file belong together."""
-    return (stored.stamp_ns, stored.size) == (status.st_mtime_ns, status.st_size)
-
-
-def md5_hex(content: bytes) -> str:
-    """Return the ETag of an object of these bytes."""
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-def file_md5_hex(path: Path) -> str:
-    """Return the ETag of a file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-    return digest.hexdigest()
-
-
-def no_such_bucket(bucket: str) -> ApiError:
-    """Return S3's error for a bucket that is not there."""
-    message = "The specified bucket does not exist"
-    return ApiError("NoSuchBucket", message, 404, fields={"BucketName": bucket})
-
-
-def no_such_key(key: str) -> ApiError:
-    """Return S3's error for an object that is not there."""
-    return ApiError("NoSuchKey", "The specified key does not exist.", 404, fields={"Key": key})
