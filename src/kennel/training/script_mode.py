@@ -148,10 +148,11 @@ def _name_the_cause(paths: ContainerPaths, tail: list[str]) -> None:
 
 
 def _last_words(tail: list[str]) -> str:
-    """Return the exception and its traceback, or else the last lines, before the toolkit's log."""
-    marks = [number for number, line in enumerate(tail) if line.startswith("Traceback (most")]
+    """Return the exception and then its traceback, or else the last lines."""
+    words = [line for line in tail if "sagemaker-training-toolkit" not in line]
+    marks = [number for number, line in enumerate(words) if line.startswith("Traceback (most")]
     if not marks:
-        return "".join(line for line in tail if "sagemaker-training-toolkit" not in line).strip()
-    traceback = tail[marks[-1] :]
+        return "".join(words).strip()
+    traceback = words[marks[-1] :]
     cause = next((line for line in traceback[1:] if line[:1].strip()), "")
-    return f"{cause}\n{''.join(traceback)}".strip()
+    return f"{cause.strip()}\n\n{''.join(traceback)}".strip()
