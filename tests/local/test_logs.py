@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 MOTO_DIFFERS = {
+    "test_an_empty_stream_can_be_followed[moto]": "AWS's tokens go on with what comes",
     "test_times_limit_what_is_read[moto]": "GetLogEvents leaves out what is at its end time",
     "test_filtering_joins_the_streams_in_time[moto]": "AWS joins streams, of the prefix only",
 }
@@ -96,6 +97,19 @@ def test_the_latest_come_first_unless_asked_otherwise(logs, group, now_ms):
 
     assert messages(last) == ["3", "4"]
     assert messages(before) == ["1", "2"]
+
+
+def test_an_empty_stream_can_be_followed(logs, group, now_ms):
+    """
+    The token of nothing leads to the first event that comes.
+    """
+    stream = {"logGroupName": group, "logStreamName": "s"}
+    logs.create_log_stream(**stream)
+    token = logs.get_log_events(**stream)["nextForwardToken"]
+
+    write(logs, group, "s", [(now_ms, "first")])
+
+    assert messages(logs.get_log_events(**stream, nextToken=token, startFromHead=True)) == ["first"]
 
 
 def test_times_limit_what_is_read(logs, group, now_ms):

@@ -500,6 +500,18 @@ def test_a_checksum_is_given_back(s3, bucket, algorithm):
     assert put_answer[member] == head[member]
 
 
+def test_a_copy_keeps_the_checksum(s3, bucket):
+    """
+    Of the same bytes it is the same.
+    """
+    said = s3.put_object(Bucket=bucket, Key="k", Body=b"hello", ChecksumAlgorithm="SHA256")
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/k")
+
+    copied = s3.head_object(Bucket=bucket, Key="copy", ChecksumMode="ENABLED")
+
+    assert copied["ChecksumSHA256"] == said["ChecksumSHA256"]
+
+
 def test_a_wrong_md5_is_refused(s3, bucket):
     """
     BadDigest, and nothing is stored.

@@ -26,7 +26,9 @@ def test_boto3_goes_to_the_local_server_whatever_was_set(service, monkeypatch, t
     Profiles, single endpoints, FIPS, proxies and real keys do not get in the way.
     """
     config = tmp_path / "config"
-    config.write_text("[default]\nregion=eu-west-3\nignore_configured_endpoint_urls=true\n")
+    config.write_text(
+        "[default]\nregion=eu-west-3\nignore_configured_endpoint_urls=true\nmax_attempts=7\n"
+    )
     changed = applied(URL, {**HOSTILE, "AWS_CONFIG_FILE": str(config)})
     for name in HOSTILE:
         monkeypatch.delenv(name, raising=False)
@@ -37,6 +39,7 @@ def test_boto3_goes_to_the_local_server_whatever_was_set(service, monkeypatch, t
 
     assert client.meta.endpoint_url == URL
     assert client.meta.region_name == "eu-west-1"
+    assert "7" not in str(client.meta.config.retries)  # the machine's own configuration
     credentials = boto3.Session().get_credentials()
     assert (credentials.access_key, credentials.token) == ("kennel-local", None)
 

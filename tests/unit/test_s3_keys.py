@@ -51,6 +51,13 @@ def test_bounds_enclose_just_the_keys_of_a_prefix(seed):
     assert inside == key.startswith(prefix)
 
 
+def test_a_bound_is_text_that_can_be_stored():
+    """
+    The code points of surrogates, which no encoding has, are left out.
+    """
+    assert upper_bound("a\ud7ff") == "a\ue000"
+
+
 def test_nothing_lies_between_a_key_and_the_next():
     """
     Paging goes on at the least text above the last key.
