@@ -85,7 +85,7 @@ def test_a_missing_program_is_127_and_named(runtime, launch):
     state = run(runtime, Launch("job", "any", "train", root, entrypoint=("no-such-program",)))
 
     assert state == State(Status.EXITED, 127)
-    assert "no-such-program" in runtime.output("job").read_text()
+    assert runtime.output("job").read_text() == "no-such-program: no such program\n"
 
 
 def test_both_streams_reach_the_output(runtime, launch):

@@ -46,9 +46,11 @@ def run(folder: Path, command: list[str]) -> int:
     try:
         child = spawn(command)
     except OSError as error:
-        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
-        missing = isinstance(error, FileNotFoundError)
-        return COMMAND_NOT_FOUND if missing else COMMAND_NOT_EXECUTABLE
+        # Of a bare name the error may be that of a folder in PATH that we may not read.
+        is_missing = isinstance(error, FileNotFoundError) or "/" not in command[0]
+        why = "no such program" if is_missing else error.strerror
+        sys.stderr.write(f"{command[0]}: {why}\n")
+        return COMMAND_NOT_FOUND if is_missing else COMMAND_NOT_EXECUTABLE
     signal.signal(signal.SIGTERM, lambda *_: send(child, signal.SIGTERM))
     signal.signal(KILL, lambda *_: kill_all(str(folder)))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
