@@ -287,15 +287,21 @@ def name(pid):
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
 
 
-def test_a_ping_is_refused_until_the_model_can_answer(start, jpeg):
+def test_a_true_ping_at_the_start_and_nothing_left_after_a_kill(start, jpeg):
     """
-    The first 200 means it: the very next request is answered.
+    The first 200 means it: the very next request is answered. And even SIGKILL, which nobody can
+    handle, leaves no Java and no worker behind.
     """
     begun = start()
 
     begun.wait_until_ready()
 
     assert begun.invoke(jpeg, **JPEG)[0] == 200
+    assert len(begun.processes()) >= 4
+
+    begun.process.kill()
+
+    assert begun.wait_until_gone()
 
 
 def test_a_stop_finishes_what_is_in_flight_and_leaves_nothing(start, server, tmp_path):
@@ -322,18 +328,6 @@ def test_a_stop_finishes_what_is_in_flight_and_leaves_nothing(start, server, tmp
     assert begun.wait_until_gone()
     assert list(begun.temporary.iterdir()) == []
     assert server.ping() == 200
-
-
-def test_nothing_survives_a_kill(start):
-    """
-    Even SIGKILL, which nobody can handle, leaves no Java and no worker behind.
-    """
-    begun = start().wait_until_ready()
-    assert len(begun.processes()) >= 3
-
-    begun.process.kill()
-
-    assert begun.wait_until_gone()
 
 
 def test_the_end_of_the_process_that_holds_the_model_ends_the_server(start):

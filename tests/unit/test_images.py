@@ -13,6 +13,7 @@ from sklearn.datasets import load_sample_images
 from kennel.errors import ImageError
 from kennel.vision.images import MAX_PIXELS, ORIENTATION_TAG, read_image
 
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
 WHITE, BLACK, RED = (255, 255, 255), (0, 0, 0), (255, 0, 0)
 
 
@@ -132,7 +133,8 @@ def test_an_animation_gives_its_first_frame():
         pytest.param(
             b"hello, world", "not a picture: 12 bytes beginning with b'hello, w'", id="text"
         ),
-        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a picture", id="postscript"),
+        pytest.param(POSTSCRIPT, "not a picture", id="postscript"),
+        pytest.param(b"P6 1 1 255\n\0\0\0", "not a picture", id="a-format-we-do-not-name"),
         pytest.param(
             b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "corrupt|not a picture", id="torn-png-header"
         ),
@@ -189,6 +191,7 @@ def png_of_size(width, height):
 
 
 @pytest.mark.parametrize("side", [10_000, 50_000])
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # as in a job
 def test_a_decompression_bomb_is_refused_by_its_header(side):
     """
     A few bytes that claim gigabytes of pixels are refused before any memory is taken.
