@@ -4,11 +4,16 @@ import io
 import os
 import signal
 import tarfile
+from datetime import timedelta
 
 import pytest
 
-from kennel.local import daemon
+from kennel.contract import STOP_GRACE_S
+from kennel.local import daemon, layout
+from kennel.local.database import Database
+from kennel.local.resources import LOCAL, Resources
 from kennel.local.runtimes import shim
+from kennel.local.sagemaker.names import TRAINING_JOB
 
 SLOW = """
 import os, time
@@ -75,6 +80,27 @@ def ending(finished, logs, s3):
     return what
 
 
+@pytest.fixture
+def stopped_before(sagemaker, state, until):
+    """Stop a job and restart the server, as if the stop had been asked for long before."""
+
+    def stop(name, ago, kill):
+        resources = Resources(Database(state / layout.DATABASE))
+
+        def local():
+            return resources.find(TRAINING_JOB.path, name)[LOCAL]
+
+        sagemaker.stop_training_job(TrainingJobName=name)
+        until(lambda: "TerminatedAt" in local())
+        restart = kill()
+        earlier = {"TerminatedAt": local()["TerminatedAt"] - ago}
+        resources.change(TRAINING_JOB.path, name, lambda job: job | {LOCAL: job[LOCAL] | earlier})
+        resources.database.close()
+        restart()
+
+    return stop
+
+
 def shim_of(state, launch):
     return int((state / "runtime" / launch / shim.PROCESS_FILE).read_text().split()[0])
 
@@ -139,6 +165,19 @@ class TestJob:
         kill()()
 
         assert finished(job)["TrainingJobStatus"] == "Stopped"
+
+    def test_that_ignores_sigterm_is_killed_after_its_grace(
+        self, kill, submit, printed, stopped_before, finished
+    ):
+        """
+        SIGKILL comes 120 s after the SIGTERM, whoever sent that.
+        """
+        deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        name = submit(deaf + "print('deaf'); time.sleep(60)")
+        printed(name, "deaf")
+        stopped_before(name, timedelta(seconds=STOP_GRACE_S + 1), kill)
+
+        assert finished(name)["TrainingJobStatus"] == "Stopped"
 
     def test_that_vanished_is_failed_with_a_reason(self, kill, job, state, finished):
         """

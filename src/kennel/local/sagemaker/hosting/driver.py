@@ -113,7 +113,7 @@ class Driver:
             reason = self._failure_to_bring_up(endpoint)
             after = partial(record.rolled_back, reason=reason) if reason else record.swapped
             self._change(name, after)
-        for keeper in self._keepers_of(name, "Fleet"):
+        for keeper in self._keepers_of(name):
             keeper.in_service.set()
         self._remove_retired(name)
 
@@ -193,8 +193,8 @@ class Driver:
 
     def _remove_retired(self, name: str) -> None:
         """End what serves no more: its requests in flight first, then SIGTERM, at last SIGKILL."""
-        endpoint = self.platform.resources.find(ENDPOINT.path, name) or {LOCAL: {"Retired": []}}
-        retired = endpoint[LOCAL]["Retired"]
+        endpoint = self.platform.resources.find(ENDPOINT.path, name)
+        retired = endpoint[LOCAL]["Retired"] if endpoint else []
         for launch_id in retired:
             if keeper := self._keepers.get(launch_id):
                 keeper.in_service.clear()  # or it would start the container again
@@ -219,10 +219,10 @@ class Driver:
             keeper.thread.start()
         return keeper
 
-    def _keepers_of(self, name: str, member: str) -> Iterable[Keeper]:
-        """Return the keepers of an endpoint's fleet."""
+    def _keepers_of(self, name: str) -> Iterable[Keeper]:
+        """Return the keepers of what an endpoint serves."""
         endpoint = self.platform.resources.find(ENDPOINT.path, name)
-        variants = record.deployed(endpoint, member) if endpoint else ()
+        variants = record.deployed(endpoint, "Fleet") if endpoint else ()
         return [self._keep(endpoint, variant) for variant in variants] if endpoint else []
 
     def _release(self, launch_id: str) -> None:
