@@ -106,7 +106,7 @@ def _typed(found: Found, kind: object) -> object:
             raise _wrong(found, "true or false")
         return truth
     if kind is int:
-        if isinstance(value, bool) or not re.fullmatch(r"-?\d{1,18}", str(value)):
+        if not re.fullmatch(r"-?\d{1,18}", str(value)):
             raise _wrong(found, "a whole number")
         return int(str(value))
     if not isinstance(value, str | Path):
