@@ -243,6 +243,26 @@ def test_errors_have_awss_codes(logs, group):
         assert code == "ResourceNotFoundException"
 
 
+@pytest.mark.parametrize("token", ["WzFd", "not a token", "e30="])
+def test_a_token_that_is_none_is_refused(aws, token):
+    """
+    InvalidParameterException, wherever it comes from.
+    """
+    logs, group = aws("logs"), f"/test/{uuid.uuid4().hex}"
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="s")
+    codes = [
+        refused(call, logGroupName=group, nextToken=token, **more)
+        for call, more in (
+            (logs.describe_log_streams, {}),
+            (logs.filter_log_events, {}),
+            (logs.get_log_events, {"logStreamName": "s"}),
+        )
+    ]
+
+    assert codes == ["InvalidParameterException"] * 3
+
+
 def test_deleting_takes_the_events_along(logs, group, now_ms):
     """
     A stream, then the group; made again they are empty.

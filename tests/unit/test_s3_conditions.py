@@ -163,6 +163,7 @@ def test_what_cannot_be_computed_is_kept_as_sent():
     ("headers", "code"),
     [
         ({"content-md5": "hello"}, "InvalidDigest"),
+        ({"content-md5": "é"}, "InvalidDigest"),
         ({"x-amz-checksum-crc32": "AA=="}, "InvalidRequest"),
         ({"x-amz-checksum-sha256": "?"}, "InvalidRequest"),
     ],

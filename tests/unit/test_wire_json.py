@@ -79,6 +79,7 @@ def test_an_operation_without_output_answers_an_empty_object(service):
         ({"NameContains": 3}, "NUMBER_VALUE"),
         ({"NameContains": ["a"]}, "START_ARRAY"),
         ({"CreationTimeAfter": "soon"}, "STRING_VALUE"),
+        ({"NameContains": "\ud83d"}, "STRING_VALUE"),
         ({"CreationTimeAfter": 1e300}, "NUMBER_VALUE"),
     ],
 )

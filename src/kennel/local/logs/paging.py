@@ -36,12 +36,19 @@ def cut(
     descending = request.get("descending", False)
     items = sorted(items, key=order, reverse=descending)
     if token := request.get("nextToken"):
-        last = parse_order(token)
-        items = [
-            item for item in items if (order(item) < last if descending else order(item) > last)
-        ]
+        items = following(items, parse_order(token), order, descending=descending)
     page = list(items[: request.get("limit", DESCRIBED)])
     return page, order_text(order(page[-1])) if len(page) < len(items) else None
+
+
+def following(
+    items: Sequence[Any], last: list[Any], order: Callable[[Any], list[Any]], *, descending: bool
+) -> list[Any]:
+    """Return what comes after the place *last*."""
+    try:
+        return [i for i in items if (order(i) < last if descending else order(i) > last)]
+    except TypeError as error:  # a token of another listing
+        raise invalid("The specified nextToken is invalid.") from error
 
 
 def order_text(place: list[Any]) -> str:
@@ -52,9 +59,12 @@ def order_text(place: list[Any]) -> str:
 def parse_order(token: str) -> list[Any]:
     """Read a token of order_text."""
     try:
-        return list(json.loads(base64.urlsafe_b64decode(token)))
-    except (ValueError, TypeError) as error:
+        place = json.loads(base64.urlsafe_b64decode(token))
+    except ValueError as error:
         raise invalid("The specified nextToken is invalid.") from error
+    if not isinstance(place, list):
+        raise invalid("The specified nextToken is invalid.")
+    return place
 
 
 def token_text(position: Position) -> str:

@@ -6,7 +6,6 @@ asked to, are kept and given back as they came: the standard library has neither
 """
 
 import base64
-import binascii
 import hashlib
 import zlib
 from collections.abc import Callable, Mapping
@@ -140,7 +139,7 @@ def unbase64(text: str) -> bytes:
     """Return the bytes of a Base64 text; none for what is not one."""
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one, and text that is not ASCII is another
         return b""
 
 

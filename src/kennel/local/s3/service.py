@@ -95,7 +95,7 @@ class S3:
         route = route_of(request)
         handler = self._handlers.get(route)
         if handler is None:
-            await whole(receive, 0 if call.method in READING else MAX_DOCUMENT_BYTES)
+            await whole(receive, MAX_DOCUMENT_BYTES)
             raise self._unknown(route)
         if route in STREAMED:
             return await self._store(handler, request, receive)

@@ -58,14 +58,25 @@ def member(shape: Shape, name: str) -> Shape | None:
 def scalar(value: Any, kind: str) -> Any:  # noqa: ANN401
     """Parse what has no parts."""
     match kind:
-        case "string" | "boolean":
+        case "boolean":
             return value
+        case "string":
+            return text(value)
         case "blob":
             return blob(value)
         case "timestamp":
             return timestamp(value)
         case _:
             return number(value, kind)
+
+
+def text(value: str) -> str:
+    """Return a text that can be encoded: JSON can escape half of a character, UTF-8 cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise mismatch(value, "string") from error
+    return value
 
 
 def number(value: Any, kind: str) -> float:  # noqa: ANN401
