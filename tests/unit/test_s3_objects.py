@@ -9,8 +9,9 @@ import pytest
 
 from kennel.errors import DataError
 from kennel.local.database import Database
+from kennel.local.s3.files import md5_hex
 from kennel.local.s3.listing import Listing, parse_token, token
-from kennel.local.s3.objects import Objects, md5_hex
+from kennel.local.s3.objects import Objects
 from kennel.local.wire.errors import ApiError
 
 ODD_KEYS = ["../../etc/x", "a//b", "folder/", "x" * 300, "./a", "nul\0", "é" * 200, "a/.."]
