@@ -22,7 +22,8 @@ QUICK = {
     "weights": "none",
     "image-size": "32",
     "batch-size": "5",
-    "lr": "0.05",
+    "lr": "0.02",
+    "augment": "flip",
     "epochs": str(EPOCHS),
     "workers": "0",
 }

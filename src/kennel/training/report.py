@@ -40,8 +40,9 @@ def confusion_matrix(path: Path, matrix: Tensor, class_names: Sequence[str], tit
     figure = _figure(side + 0.6, side)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    _name_ticks(axes, class_names, size=max(3.5, min(10.0, 14 * side / (count + 6))))
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    _name_ticks(axes, class_names, size=min(10.0, 0.55 * side * 72 / count))  # below a cell
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.set_title(title, fontsize=max(12.0, side))
     if count <= NUMBERED_UP_TO:
         _number_cells(axes, matrix, shares)
     figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, label="share of the true class")
@@ -60,17 +61,10 @@ def learning_curves(path: Path, history: Sequence[Epoch]) -> None:
     )
     highest = loss_limit(history)
     loss.set(ylabel="cross-entropy, nats", title="Loss", ylim=(0, highest))
-    accuracy.set(ylabel="share of pictures", title="Accuracy", ylim=(None, 1.005))
+    accuracy.set(ylabel="share of pictures classified right", ylim=(None, 1.005))
+    accuracy.set_title(f"Accuracy: best {best.valid_accuracy:.1%}, epoch {best.epoch}")
     for axes in (loss, accuracy):
         axes.axvline(best.epoch, color=BEST_COLOUR, linestyle=":", linewidth=1)
-    accuracy.annotate(
-        f"best: epoch {best.epoch}, {best.valid_accuracy:.1%}",
-        (best.epoch, best.valid_accuracy),
-        xytext=(0, -28),
-        textcoords="offset points",
-        ha="right" if best.epoch > len(history) / 2 else "left",
-        color=BEST_COLOUR,
-    )
     loss.legend(frameon=False)
     figure.savefig(path, dpi=DPI)
 
