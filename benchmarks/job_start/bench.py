@@ -93,11 +93,16 @@ def fill(state: Path) -> None:
     objects = Objects(state / layout.OBJECTS, database)
     objects.create_bucket(BUCKET)
     content = b"x" * OBJECT_BYTES
-    keys = [f"{size}/class-{n % 10}/{n}.jpg" for size in CHANNEL_SIZES for n in range(size)]
+    keys = [f"{prefix(size)}/class-{n % 10}/{n}.jpg" for size in CHANNEL_SIZES for n in range(size)]
     with ThreadPoolExecutor(WRITERS) as pool:
         for _ in pool.map(lambda key: objects.put_bytes(BUCKET, key, content), keys):
             pass
     database.close()
+
+
+def prefix(size: int) -> str:
+    """Return a channel's prefix; "10" alone would be one of "1000" too."""
+    return f"{size}-objects"
 
 
 def measure(
@@ -118,13 +123,16 @@ def measure(
     if bare:
         request["AlgorithmSpecification"]["ContainerEntrypoint"] = command
     root = hand_made(folder / f"by-hand-{size}-{bare}", request, folder / "state" / layout.OBJECTS)
-    by_hand, as_job = [], []
+    by_hand: list[float] = []
+    as_job: list[float] = []
     for pair in range(pairs + 1):
-        hand_s = seconds_to(first_line, lambda: run_by_hand(command, root, first_line))
-        job_s = seconds_to(first_line, lambda: run_as_job(client, request))
-        if pair:  # the first one fills the caches
-            by_hand.append(hand_s)
-            as_job.append(job_s)
+        ways = [
+            (by_hand, lambda: run_by_hand(command, root, first_line)),
+            (as_job, lambda: run_as_job(client, request)),
+        ]
+        for seconds, run in ways if pair % 2 else reversed(ways):
+            seconds.append(seconds_to(first_line, run))
+    del by_hand[0], as_job[0]  # the first pair fills the caches
     more = [job - hand for job, hand in zip(as_job, by_hand, strict=True)]
     row = {
         "entry_point": "bare" if bare else "toolkit",
@@ -148,7 +156,7 @@ def seconds_to(first_line: Path, run: Callable[[], None]) -> float:
 
 def job_request(size: int, first_line: Path, code: Path) -> dict[str, Any]:
     """Return a CreateTrainingJob request but for its name."""
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{size}"}
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{prefix(size)}"}
     return {
         "RoleArn": "arn:aws:iam::000000000000:role/benchmark",
         "AlgorithmSpecification": {"TrainingImage": "kennel", "TrainingInputMode": "File"},
@@ -177,8 +185,9 @@ def hand_made(root: Path, request: dict[str, Any], objects: Path) -> Path:
 
 
 def run_by_hand(command: list[str], root: Path, first_line: Path) -> None:
-    """Start the entry point as a shell would."""
-    variables = {**os.environ, "SAGEMAKER_BASE_DIR": str(root), "FIRST_LINE": str(first_line)}
+    """Start the entry point as a shell would, with Python's own settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    variables = {**kept, "SAGEMAKER_BASE_DIR": str(root), "FIRST_LINE": str(first_line)}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run(command, env=variables, cwd=root, check=True, **quiet)  # noqa: S603 - our own
 
