@@ -131,7 +131,9 @@ def delete(args: argparse.Namespace) -> int:
     if any(call.operation == "delete_endpoint" for call in calls):
         show.follow(watch.endpoint(aws.sagemaker, settings.deploy.endpoint))
     for call in calls:
-        show.talk(f"deleted {call.operation.removeprefix('delete_')} {_name(call)}")
+        show.talk(
+            f"deleted {call.operation.removeprefix('delete_').replace('_', ' ')} {_name(call)}"
+        )
     if not calls:
         show.talk(f"endpoint {settings.deploy.endpoint}: there is nothing to delete")
     return 0
