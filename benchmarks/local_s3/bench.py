@@ -65,6 +65,7 @@ class Peer:
 def main() -> None:
     """Measure, print and write the result."""
     args = parser().parse_args()
+    load = round(os.getloadavg()[0], 1)  # of others: what they take is missing in the rates
     cores = sorted(os.sched_getaffinity(0))[:CORES]
     os.sched_setaffinity(0, cores)
     with ExitStack() as running:
@@ -76,6 +77,7 @@ def main() -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "cpu": cpu_name(),
         "cores": len(cores),
+        "load_average_before": load,
         "python": platform.python_version(),
         "object_bytes": OBJECT_BYTES,
         "rounds": ROUNDS,
@@ -253,7 +255,8 @@ def table(result: dict[str, Any]) -> str:
     how = (
         f"One boto3 client, objects of 130 KB; medians of {ROUNDS} rounds of {ROUND} requests."
         f" Server and client on {result['cores']} cores of {result['cpu']},"
-        f" Python {result['python']}. Written by bench.py."
+        f" Python {result['python']}; load average before: {result['load_average_before']}."
+        " Written by bench.py."
     )
     lines = [
         f"# Local S3, {result['date']}",
