@@ -1,6 +1,7 @@
 """Who may import whom. This table is the architecture diagram, executed."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ MAY_IMPORT = {
     "serving": BASE | {"vision", "torch", "PIL", "sagemaker_inference", "mms"},
     "jobs": BASE | {"settings", "boto3", "botocore", "rich"},
     "local": BASE | {"botocore", "starlette", "uvicorn"},
-    "cli": BASE | {"settings", "datasets", "jobs", "local", "rich"},  # runs without torch
+    "cli": BASE | {"settings", "datasets", "jobs", "local", "training", "rich"},
 }
 OURS = {path.stem for path in SRC.iterdir() if path.suffix == ".py" or path.is_dir()}
 GUARDED = {name for allowed in MAY_IMPORT.values() for name in allowed} | OURS
@@ -60,9 +61,18 @@ def test_the_ground_floor_needs_the_standard_library_only(part):
     """
     errors and contract can be imported in any image.
     """
-    import sys
-
     assert set(first_names(part)) <= sys.stdlib_module_names | {part}
+
+
+def test_the_command_line_checks_hyperparameters_without_torch():
+    """
+    Of the training code the command line imports the hyperparameters only.
+    """
+    names = {name for path in files_of("cli") for name in imports(path)}
+
+    assert {name for name in names if name.startswith("kennel.training")} == {
+        "kennel.training.hyperparameters"
+    }
 
 
 def test_every_room_is_in_the_table():
