@@ -2,12 +2,12 @@
 Every error that kennel raises on purpose.
 
   KennelError                   caught once per entry point; its text is the whole message
-  ├── SettingsError             kennel.toml, the environment or an option asks for something impossible
+  ├── SettingsError             a setting or an option asks for something impossible
   ├── HyperparameterError       a hyperparameter is unknown, malformed or out of range
   ├── DataError                 a dataset, channel or archive is not what it should be
   │   ├── ImageError            bytes that are not a picture we can read (HTTP 400)
   │   └── ArtifactError         a model artifact is missing parts, or torn
-  ├── RequestError              a client's mistake in a request to an endpoint; carries its HTTP status
+  ├── RequestError              a client's mistake in a request to an endpoint, with its HTTP status
   ├── JobError                  a job or an endpoint ended badly, or was not found
   ├── LocalServerError          the local server cannot start, or does not answer
   └── MissingToolError          the machine lacks a program that the command needs

@@ -16,6 +16,7 @@ from kennel.cli import show
 from kennel.cli.parser import command, parser
 from kennel.errors import ImageError
 from kennel.jobs.predict import Guess, Prediction
+from kennel.training import hyperparameters
 
 ROLE = "arn:aws:iam::123456789012:role/kennel"
 BUCKET = "kennel-eu-west-1-123456789012"
@@ -256,6 +257,27 @@ def test_deleting_what_is_not_there_is_no_error(capsys):
     assert cli.main(["delete", "--endpoint", "pets"]) == 0
 
     assert "nothing to delete" in capsys.readouterr().err
+
+
+def test_the_hyperparameters_are_listed_with_what_they_may_be(capsys):
+    """
+    The table names every hyperparameter that a request may set, its default and its range.
+    """
+    assert cli.main(["hyperparameters", "--json"]) == 0
+
+    table = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert set(table) == set(hyperparameters.parse({}).to_dict())
+    assert table["optimizer"]["allowed"] == "one of sgd, adamw"
+    assert table["batch-size"]["default"] == "32"
+
+
+def test_a_wrong_hyperparameter_is_named_before_anything_else_is_asked(capsys):
+    """
+    Neither a region nor credentials are needed to hear of a typing mistake.
+    """
+    assert cli.main(["train", "--set", "epoch=3"]) == 1
+
+    assert "unknown hyperparameter 'epoch'" in capsys.readouterr().err
 
 
 def test_bad_usage_exits_with_2():

@@ -100,7 +100,7 @@ def _training(commands: "Commands[argparse.ArgumentParser]") -> None:
         default=[],
         metavar="NAME=VALUE",
         dest="hyperparameters",
-        help="a hyperparameter; may be given again",
+        help="a hyperparameter; may be given again (kennel hyperparameters lists them)",
     )
     train.add_argument("--name", help="of the job; default: one of its model and the time")
     train.add_argument("--instance-type", metavar="TYPE")
@@ -112,6 +112,10 @@ def _training(commands: "Commands[argparse.ArgumentParser]") -> None:
     _dry_run(train)
     _json(train)
     train.set_defaults(run="training.train")
+
+    table = commands.add_parser("hyperparameters", help="list what --set can set")
+    _json(table)
+    table.set_defaults(run="training.list_hyperparameters")
 
     logs = commands.add_parser("logs", help="print the log of a job or an endpoint")
     logs.add_argument("job", nargs="?", metavar="JOB", help="default: the latest")

@@ -33,6 +33,7 @@ def train(args: argparse.Namespace) -> int:
         },
     )
     weights = weights_file(args.weights)
+    hyperparameters.parse(settings.train.hyperparameters)
     aws = context.aws(settings)
     inputs = Inputs(settings, aws, effects.executor(aws, dry_run=args.dry_run))
     name = submit(inputs, data=args.data, weights=weights, name=args.name)
@@ -42,6 +43,17 @@ def train(args: argparse.Namespace) -> int:
         return _follow(aws, name, as_json=args.json)
     show.talk(_ways_back(name))
     show.result(json.dumps({"job": name}) if args.json else name)
+    return 0
+
+
+def list_hyperparameters(args: argparse.Namespace) -> int:
+    """Print the table of hyperparameters."""
+    table = hyperparameters.describe()
+    if args.json:
+        show.result(json.dumps([vars(row) for row in table], indent=2))
+    else:
+        rows = [(row.name, row.default, row.allowed, row.help) for row in table]
+        show.result(show.columns([("name", "default", "allowed", "what it does"), *rows]))
     return 0
 
 
@@ -77,7 +89,6 @@ def submit(
     What can be judged here is judged before anything is uploaded or paid for.
     """
     settings = inputs.settings
-    hyperparameters.parse(settings.train.hyperparameters)
     compose.check_training(settings)
     job = naming.job(name, compose.model_name(settings), **context.now())
     channels = inputs.channels(data)
