@@ -79,6 +79,9 @@ def folder(tmp_path):
     (folder / "cat" / "1 ü+&.jpg").write_bytes(b"one")
     (folder / "cat" / "empty").write_bytes(b"")
     (folder / "large").write_bytes(bytes(range(256)) * (9 * 2**20 // 256))
+    minute_ago = time.time() - 60  # S3 keeps whole seconds: what is of the same second looks newer
+    for file in content(folder):
+        os.utime(folder / file, (minute_ago, minute_ago))
     return folder
 
 
