@@ -401,6 +401,18 @@ def test_a_taken_port_is_one_clear_line(start, server):
     assert f"cannot listen on port {server.port}" in begun.log.read_text()
 
 
+def test_it_listens_where_it_is_told(start, server):
+    """
+    Everywhere in a container; on this machine alone as a process of local mode.
+    """
+    inside = start(KENNEL_BIND_ADDRESS="127.0.0.1").wait_until_ready()
+
+    with socket.create_connection(("127.0.0.2", server.port), timeout=5):
+        pass
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", inside.port), timeout=5)
+
+
 def test_a_wrong_command_is_told_the_right_one():
     """
     Exit status 2, and the usage.

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "training": BASE | {"vision", "datasets", "torch", "torchvision", "PIL", "sagemaker_training"},
     "serving": BASE | {"vision", "torch", "PIL", "sagemaker_inference", "mms"},
     "jobs": BASE | {"settings", "boto3", "botocore", "rich"},
-    "local": BASE | {"botocore", "starlette", "uvicorn"},
+    "local": BASE | {"botocore", "uvicorn"},
     "cli": BASE | {"settings", "datasets", "jobs", "local", "training", "rich"},
 }
 OURS = {path.stem for path in SRC.iterdir() if path.suffix == ".py" or path.is_dir()}

@@ -251,15 +251,17 @@ def test_a_mount_is_seen_below_the_base_directory(runtime, launch, tmp_path):
 
 def test_servers_get_ports_of_their_own(runtime, launch):
     """
-    Two serving launches never share a port, and each is told its own.
+    Two serving launches never share a port, and each is told its own, for this machine alone.
     """
-    script = "import os, time; print(os.environ['SAGEMAKER_BIND_TO_PORT'], flush=True)"
+    names = "'KENNEL_BIND_ADDRESS', 'SAGEMAKER_BIND_TO_PORT'"
+    script = f"import os; print(*(os.environ[name] for name in ({names})), flush=True)"
     for name in ("one", "two"):
         run(runtime, launch(script, id=name, role="serve"))
 
     addresses = {name: runtime.address(name) for name in ("one", "two")}
-    told = {name: int(runtime.output(name).read_text()) for name in addresses}
-    assert addresses == {name: ("127.0.0.1", port) for name, port in told.items()}
+    told = {name: runtime.output(name).read_text().split() for name in addresses}
+    assert addresses == {name: ("127.0.0.1", int(port)) for name, (_, port) in told.items()}
+    assert {address for address, _ in told.values()} == {"127.0.0.1"}
     assert told["one"] != told["two"]
 
 

@@ -28,6 +28,7 @@ from kennel.errors import SettingsError
 HANDLER: Final = "kennel.serving.handler"
 MAX_WORKERS: Final = 2
 HEAP_MB: Final = 512
+EVERY_INTERFACE: Final = "0.0.0.0"  # noqa: S104 - what a container publishes is the engine's choice
 LAST_PORT: Final = 32_766  # multi-model-server keeps ports in signed 16 bits
 JVM_FLAGS: Final = (f"-Xmx{HEAP_MB}m", "-XX:-UsePerfData")
 # Bodies up to this many times the limit reach our code, which refuses them with a reason.
@@ -59,6 +60,7 @@ _WORKER: Final = "from kennel.serving.worker import main\n\nmain()\n"
 class Settings:
     """How to serve."""
 
+    address: str  # of the network interface
     port: int
     workers: int
     threads: int  # of each worker
@@ -81,6 +83,7 @@ class Settings:
             given = Environment()
             workers = int(given.model_server_workers or min(MAX_WORKERS, cpus))
             settings = cls(
+                address=os.environ.get(contract.BIND_ADDRESS_VARIABLE, EVERY_INTERFACE),
                 port=int(given.inference_http_port),
                 workers=workers,
                 threads=max(1, cpus // max(1, workers)),
@@ -109,7 +112,7 @@ def properties(settings: Settings, folder: Path) -> str:
     """Return multi-model-server's config.properties."""
     limit = settings.max_bytes * REFUSED_WITH_REASON
     values: Mapping[str, object] = {
-        "inference_address": f"http://0.0.0.0:{settings.port}",
+        "inference_address": f"http://{settings.address}:{settings.port}",
         "management_address": f"unix:{folder}/m.sock",
         "default_service_handler": HANDLER,
         "default_workers_per_model": settings.workers,

@@ -36,7 +36,10 @@ _TERMINATE_S: Final = 2
 _SOCKET_PATH_CHARS: Final = 107  # of a Unix socket on Linux
 _LONGEST_SOCKET_NAME: Final = len("/.mms.sock.9000")
 _PR_SET_PDEATHSIG: Final = 1
-_ENVIRONMENT: Final = {"OMP_NUM_THREADS": "1"}  # until the workers fork, see kennel.serving.worker
+_ENVIRONMENT: Final = {
+    "OMP_NUM_THREADS": "1",  # until the workers fork, see kennel.serving.worker
+    "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait cost the others their cores
+}
 
 
 def serve(settings: Settings) -> None:
@@ -49,7 +52,7 @@ def serve(settings: Settings) -> None:
         KennelError: The model cannot be served, or multi-model-server ended by itself.
     """
     java = _java()
-    _require_free(settings.port)
+    _require_free(settings.address, settings.port)
     stopping = _Stopping()
     with _scratch(settings) as scratch, _process(settings, scratch, java) as process:
         _wait(process, scratch, stopping)
@@ -69,14 +72,14 @@ def _java() -> str:
     return java
 
 
-def _require_free(port: int) -> None:
+def _require_free(address: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("", port))
+            probe.bind((address, port))
         except OSError as error:
             raise SettingsError(
-                f"cannot listen on port {port}: {error.strerror}",
+                f"cannot listen on port {port} of {address}: {error.strerror}",
                 remedy=f"set {contract.BIND_TO_PORT_VARIABLE} to another port",
             ) from error
 

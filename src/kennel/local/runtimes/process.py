@@ -28,7 +28,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from kennel.contract import BASE_DIR_VARIABLE, BIND_TO_PORT_VARIABLE, SAFE_PORT_RANGE_VARIABLE
+from kennel.contract import (
+    BASE_DIR_VARIABLE,
+    BIND_ADDRESS_VARIABLE,
+    BIND_TO_PORT_VARIABLE,
+    SAFE_PORT_RANGE_VARIABLE,
+)
 from kennel.errors import LocalServerError
 from kennel.local.runtimes import shim
 from kennel.local.runtimes.protocol import Launch, State, Status
@@ -43,6 +48,7 @@ PASSED_ON = (
     *("CUDA_HOME", "CUDA_VISIBLE_DEVICES", "JAVA_HOME", "LD_LIBRARY_PATH", "TORCH_HOME"),
 )
 PORTS = range(20000, 32000, 10)  # below those that outgoing connections take
+HOST = "127.0.0.1"  # what a process serves is not for the network
 PORTS_EACH = 10  # the server's, and those that it may take for itself beside it
 POLL_S = 0.02
 LONGEST_WAIT_S = 1.0  # then ask again: the pid may be somebody else's by now
@@ -168,7 +174,7 @@ class ProcessRuntime:
         port = self._port(self.folder / launch_id)
         if port is None:
             raise LocalServerError(f"launch {launch_id!r} has no port")
-        return "127.0.0.1", port
+        return HOST, port
 
     def terminate(self, launch_id: str) -> None:
         """Send SIGTERM to the main process, through the shim."""
@@ -242,9 +248,13 @@ def scratch(folder: Path) -> Path:
 
 
 def port_variables(port: int) -> dict[str, str]:
-    """Return what tells a container which ports to bind, as SageMaker does."""
+    """Return what tells a container which ports to bind, as SageMaker does; this machine's only."""
     others = f"{port + 1}-{port + PORTS_EACH - 1}"
-    return {BIND_TO_PORT_VARIABLE: str(port), SAFE_PORT_RANGE_VARIABLE: others}
+    return {
+        BIND_ADDRESS_VARIABLE: HOST,
+        BIND_TO_PORT_VARIABLE: str(port),
+        SAFE_PORT_RANGE_VARIABLE: others,
+    }
 
 
 def is_free(port: int) -> bool:
