@@ -5,10 +5,8 @@ The workers of torch's DataLoader read and augment; every picture is augmented b
 so their number changes speed and nothing else. Features in memory are in features.py.
 """
 
-import ctypes
 import os
 import shutil
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +25,6 @@ Batch = tuple[Tensor, Tensor]
 
 PREFETCH = 2  # batches that each worker has ready, torch's default
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where workers leave their batches, no file of ours
-PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
@@ -169,10 +166,9 @@ def free_shared_memory() -> int:
 
 def _on_start(_worker: int) -> None:
     """
-    Tie a worker to this process and to nothing else.
+    Take a worker out of the process group of the run.
 
-    A SIGTERM to the whole process group would end it in the middle of a step, before the run could
-    save; out of the group it lives until it is told to end, or until its parent is no more.
+    A SIGTERM to the whole group would end it in the middle of a step, before the run could save.
+    It lives until it is told to end, or until its parent is no more: torch's workers look.
     """
     os.setpgid(0, 0)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
