@@ -5,7 +5,9 @@ The figures themselves are in metrics.json, which export.py writes. No pyplot: a
 no display and leaves no global state.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,8 +84,10 @@ def loss_limit(history: Sequence[Epoch]) -> float:
 
 def _figure(width: float, height: float) -> "Figure":
     """Return an empty figure; matplotlib is imported here, since it takes long and comes last."""
-    # Its font cache would go to the home folder, which a container may not have.
-    os.environ.setdefault("MPLCONFIGDIR", tempfile.mkdtemp(prefix="kennel-matplotlib-"))
+    if "MPLCONFIGDIR" not in os.environ:
+        # Its font cache would go to the home folder, which a container may not have.
+        os.environ["MPLCONFIGDIR"] = folder = tempfile.mkdtemp(prefix="kennel-matplotlib-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     return Figure(figsize=(width, height), layout="constrained")
