@@ -9,6 +9,7 @@ import pytest
 
 from kennel.errors import DataError
 from kennel.local.database import Database
+from kennel.local.s3 import mounts, recovery
 from kennel.local.s3.files import md5_hex
 from kennel.local.s3.listing import Listing, parse_token, token
 from kennel.local.s3.objects import Objects
@@ -193,18 +194,17 @@ def test_a_file_becomes_an_object_without_http(objects, tmp_path, move):
 # What SageMaker downloads
 
 
-def test_a_whole_folder_is_one_link(objects, tmp_path):
+def test_a_whole_folder_is_mounted(objects, tmp_path):
     """
-    However many objects it has: their number comes back, nothing is copied.
+    The folder on disk holds the objects below a prefix and no others, so nothing is copied.
     """
     put(objects, "train/cat/1.jpg", "train/dog/2.jpg", "train/", "trainee/cat/3.jpg")
 
-    count = objects.materialise("bucket", "train/", tmp_path / "in" / "train")
+    found = mounts.source(objects, "bucket", "train/")
 
-    assert count == 2
-    assert (tmp_path / "in" / "train").readlink() == tmp_path / "s3" / "bucket" / "train"
-    assert files_below(tmp_path / "in" / "train") == ["cat/1.jpg", "dog/2.jpg"]
-    assert objects.mount_source("bucket", "") == tmp_path / "s3" / "bucket"
+    assert found == tmp_path / "s3" / "bucket" / "train"
+    assert files_below(found) == ["cat/1.jpg", "dog/2.jpg"]
+    assert mounts.source(objects, "bucket", "") == tmp_path / "s3" / "bucket"
 
 
 @pytest.mark.parametrize(
@@ -221,11 +221,11 @@ def test_other_prefixes_are_folders_of_links(objects, tmp_path, keys, prefix, ex
     """
     put(objects, *keys)
 
-    objects.materialise("bucket", prefix, tmp_path / "channel")
+    mounts.link_all(objects, "bucket", prefix, tmp_path / "channel")
 
     assert not (tmp_path / "channel").is_symlink()
     assert files_below(tmp_path / "channel") == sorted(expected)
-    assert objects.mount_source("bucket", prefix) is None
+    assert mounts.source(objects, "bucket", prefix) is None
 
 
 def test_shards_share_the_objects_out(objects, tmp_path):
@@ -235,7 +235,7 @@ def test_shards_share_the_objects_out(objects, tmp_path):
     put(objects, *[f"t/{n}" for n in range(7)])
 
     counts = [
-        objects.materialise("bucket", "t", tmp_path / str(host), shard=(host, 3))
+        mounts.link_all(objects, "bucket", "t", tmp_path / str(host), shard=(host, 3))
         for host in range(3)
     ]
 
@@ -250,7 +250,7 @@ def test_a_prefix_without_objects_makes_nothing(objects, tmp_path):
     """
     put(objects, "train/")
 
-    assert objects.materialise("bucket", "train", tmp_path / "channel") == 0
+    assert mounts.link_all(objects, "bucket", "train", tmp_path / "channel") == 0
     assert not (tmp_path / "channel").exists()
 
 
@@ -262,7 +262,7 @@ def test_an_object_that_cannot_be_a_file_is_a_data_error(objects, tmp_path, odd)
     put(objects, "t/a", odd)
 
     with pytest.raises(DataError, match=odd):
-        objects.materialise("bucket", "t", tmp_path / "channel")
+        mounts.link_all(objects, "bucket", "t", tmp_path / "channel")
 
 
 # After a crash
@@ -281,7 +281,7 @@ def test_what_a_crash_left_is_put_right(objects, database, tmp_path):
     (tmp_path / "s3" / ".incoming" / "torn").write_bytes(b"half")
 
     again = Objects(tmp_path / "s3", database)
-    again.recover()
+    recovery.recover(again)
 
     assert again.keys("bucket") == ["extra", "kept", "newer"]
     assert read(again, "newer") == b"written, not committed"

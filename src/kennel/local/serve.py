@@ -27,6 +27,7 @@ from kennel.local.logs import Logs
 from kennel.local.logs.operations import service as logs_service
 from kennel.local.runtimes.process import ProcessRuntime
 from kennel.local.runtimes.protocol import Runtime
+from kennel.local.s3 import recovery
 from kennel.local.s3.objects import Objects
 from kennel.local.s3.service import S3
 from kennel.local.sagemaker.service import SageMaker
@@ -76,7 +77,7 @@ def composed(state: Path, about: Mapping[str, Any], *, recover: bool) -> Iterato
     database = Database(state / layout.DATABASE)
     objects, logs = Objects(state / layout.OBJECTS, database), Logs(database)
     if recover:
-        objects.recover()
+        recovery.recover(objects)
     sagemaker = SageMaker(
         *(database, objects, logs, runtime),
         folder=state / layout.SCRATCH,

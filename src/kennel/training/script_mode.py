@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from kennel.contract import ContainerPaths
-from kennel.training import entry
+from kennel.training import failure, toolkit
 from kennel.training.log import say
 from kennel.training.stopping import Stop
 
@@ -39,7 +39,7 @@ def run(paths: ContainerPaths, program: str, stop: Stop) -> int:
     if stop.requested:
         return 0
     with _standard_error_tail() as tail:
-        code = entry.toolkit()
+        code = toolkit.run()
     if code:
         _name_the_cause(paths, list(tail))
     return code
@@ -144,7 +144,7 @@ def _name_the_cause(paths: ContainerPaths, tail: list[str]) -> None:
     report = _read(paths.failure)
     if report.startswith(TOOLKIT_REPORT):
         words = _last_words(tail)
-        entry.fail(paths, f"{words}\n\n{report}" if words else report)
+        failure.fail(paths, f"{words}\n\n{report}" if words else report)
 
 
 def _last_words(tail: list[str]) -> str:

@@ -7,27 +7,55 @@ in a manifest is the business of whoever reads it.
 
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kennel.errors import DataError
 from kennel.local.s3 import index
 from kennel.local.s3.index import Stored
 from kennel.local.s3.keys import HIGHEST, relative, tree_path, upper_bound
+from kennel.local.s3.objects import Objects
 from kennel.local.s3.tree import link
 
-if TYPE_CHECKING:
-    from kennel.local.s3.objects import Objects
+
+def source(objects: Objects, bucket: str, prefix: str) -> Path | None:
+    """
+    Return the folder on disk that holds just the objects under *prefix*, if one does.
+
+    It takes the same time whatever the number of objects. Treat what is below it as read-only.
+    """
+    objects.bucket(bucket)
+    folder_prefix = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
+    path = folder(objects, bucket, folder_prefix)
+    if path is None or not path.is_dir():
+        return None
+    with objects.database.reading() as connection:
+        if index.overflows(connection, bucket, folder_prefix):
+            return None
+        if prefix != folder_prefix and neighbours(connection, bucket, prefix):
+            return None
+    return path
 
 
-def materialise(
-    objects: "Objects", bucket: str, prefix: str, target: Path, shard: tuple[int, int] | None
+def link_all(
+    objects: Objects,
+    bucket: str,
+    prefix: str,
+    target: Path,
+    *,
+    shard: tuple[int, int] | None = None,
 ) -> int:
-    """See Objects.materialise."""
-    whole = source(objects, bucket, prefix) if shard is None else None
-    if whole is not None and (found_count := count(objects, bucket, prefix)):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(whole, target_is_directory=True)
-        return found_count
+    """
+    Make *target* a folder of hard links to the objects under *prefix*, as File mode names them.
+
+    Args:
+        target: A path where nothing is yet; stays absent when there are no objects.
+        shard: (index, count): only every *count*-th object, counted from *index*.
+
+    Returns:
+        How many objects there are; folder markers do not count.
+
+    Raises:
+        DataError: An object's key cannot be the path of a file.
+    """
     with objects.database.reading() as connection:
         found = [s for s in index.walk(connection, bucket, prefix) if not s.key.endswith("/")]
     share = found if shard is None else found[shard[0] :: shard[1]]
@@ -36,7 +64,7 @@ def materialise(
     return len(share)
 
 
-def link_object(objects: "Objects", stored: Stored, target: Path, prefix: str) -> None:
+def link_object(objects: Objects, stored: Stored, target: Path, prefix: str) -> None:
     """Give an object's file the name that it has below a channel."""
     place = tree_path(relative(stored.key, prefix) or "")
     if place is None:
@@ -60,22 +88,7 @@ def undownloadable(stored: Stored, why: str) -> DataError:
     )
 
 
-def source(objects: "Objects", bucket: str, prefix: str) -> Path | None:
-    """See Objects.mount_source."""
-    objects.bucket(bucket)
-    folder_prefix = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
-    path = folder(objects, bucket, folder_prefix)
-    if path is None or not path.is_dir():
-        return None
-    with objects.database.reading() as connection:
-        if index.overflows(connection, bucket, folder_prefix):
-            return None
-        if prefix != folder_prefix and neighbours(connection, bucket, prefix):
-            return None
-    return path
-
-
-def folder(objects: "Objects", bucket: str, folder_prefix: str) -> Path | None:
+def folder(objects: Objects, bucket: str, folder_prefix: str) -> Path | None:
     """Return where the objects below a folder's prefix ("" or ``…/``) have their files."""
     root = objects.tree.folder.absolute() / bucket
     if not folder_prefix:
@@ -90,14 +103,3 @@ def neighbours(connection: sqlite3.Connection, bucket: str, prefix: str) -> bool
     below, above = f"{prefix}/", upper_bound(f"{prefix}/")
     ranges = ((prefix, below), (above, upper_bound(prefix) or HIGHEST * 2))
     return any(connection.execute(query, (bucket, *ends)).fetchone() for ends in ranges)
-
-
-def count(objects: "Objects", bucket: str, prefix: str) -> int:
-    """Return how many objects, folder markers aside, are under *prefix*."""
-    query = (
-        "SELECT COUNT(*) FROM s3_objects WHERE bucket = ? AND key >= ? AND (? IS NULL OR key < ?)"
-        " AND key NOT LIKE '%/'"
-    )
-    end = upper_bound(prefix)
-    with objects.database.reading() as connection:
-        return int(connection.execute(query, (bucket, prefix, end, end)).fetchone()[0])

@@ -3,7 +3,8 @@ The object store: buckets and objects, their files and their rows kept in step.
 
 A file is moved in place first and its row committed after, under the database's write lock. A row
 belongs to its file when it has the file's modification time, so a reader never joins an old row to
-a new file, and what a crash left between the two is read again. HTTP is service's affair.
+a new file, and what a crash left between the two is read again (agreement.py, recovery.py). What a
+job's channel sees is in mounts.py, HTTP in service.py.
 """
 
 import os
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kennel.local.database import Database
-from kennel.local.s3 import index, mounts, recovery
+from kennel.local.s3 import index
+from kennel.local.s3.agreement import describes, reread
 from kennel.local.s3.files import Clock, file_md5_hex, md5_hex
 from kennel.local.s3.index import Bucket, Stored
 from kennel.local.s3.keys import check_bucket_name, check_key, no_such_bucket, no_such_key
@@ -130,11 +132,11 @@ class Objects:
             stored = self.head(bucket, key)
             with suppress(FileNotFoundError):
                 file = self.file(stored).open("rb")
-                if recovery.describes(stored, os.fstat(file.fileno())):
+                if describes(stored, os.fstat(file.fileno())):
                     return stored, file
                 file.close()
             if self.find(bucket, key) == stored:
-                recovery.reread(self, stored)
+                reread(self.database, stored, self.file(stored))
         raise ApiError("OperationAborted", f"{key} is being replaced all the time", 409)
 
     def path(self, bucket: str, key: str) -> Path:
@@ -236,10 +238,6 @@ class Objects:
             if current is not None and current.stamp_ns == stored.stamp_ns:
                 index.save(connection, stored)
 
-    def recover(self) -> None:
-        """Make rows and files agree again after a server that was killed."""
-        recovery.recover(self)
-
     def now_ns(self) -> int:
         """Return the time in nanoseconds since 1970, never the same twice."""
         return self._clock.now_ns()
@@ -274,29 +272,3 @@ class Objects:
         if old is not None and old.overflow and not overflow:
             self.file(old).unlink(missing_ok=True)
         return new
-
-    # What SageMaker downloads
-
-    def materialise(
-        self, bucket: str, prefix: str, target: Path, *, shard: tuple[int, int] | None = None
-    ) -> int:
-        """
-        Make *target* hold the objects under *prefix*, as SageMaker's File mode does.
-
-        A prefix that is a whole folder becomes one symbolic link to it, whatever its size; else
-        *target* is a folder of hard links. Treat what is below it as read-only.
-
-        Args:
-            target: A path where nothing is yet; stays absent when there are no objects.
-            shard: (index, count): only every *count*-th object, counted from *index*.
-        Returns:
-            How many objects there are; 0 when *prefix* has none.
-
-        Raises:
-            DataError: An object's key cannot be the path of a file.
-        """
-        return mounts.materialise(self, bucket, prefix, target, shard)
-
-    def mount_source(self, bucket: str, prefix: str) -> Path | None:
-        """Return the folder on disk that holds just the objects under *prefix*, if one does."""
-        return mounts.source(self, bucket, prefix)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kennel.contract import PING_TIMEOUT_S, ContainerPaths
 from kennel.local.runtimes.protocol import Launch, Mount
+from kennel.local.s3 import mounts
 from kennel.local.sagemaker import archive, s3_uri
 from kennel.local.sagemaker.hosting.fleet import Variant
 from kennel.local.sagemaker.platform import Platform
@@ -46,7 +47,7 @@ class Launcher:
         paths.root.mkdir(parents=True)
         with self._lock:
             model = self._model(variant, folder)
-        mounts = [Mount(model, str(paths.model.relative_to(paths.root)))] if model else []
+        mounted = [Mount(model, str(paths.model.relative_to(paths.root)))] if model else []
         if not model:
             paths.model.mkdir(exist_ok=True)
         self.platform.runtime.start(
@@ -56,7 +57,7 @@ class Launcher:
                 role="serve",
                 root=paths.root,
                 arguments=("serve",),
-                mounts=tuple(mounts),
+                mounts=tuple(mounted),
                 environment=local_aws(region, self.platform.endpoint_url) | variant.environment,
             )
         )
@@ -67,11 +68,11 @@ class Launcher:
             return None
         bucket, key = s3_uri.split(variant.model_uri)
         if not variant.is_archive:
-            mounted = self.platform.objects.mount_source(bucket, key)
-            if mounted is None:
+            whole = mounts.source(self.platform.objects, bucket, key)
+            if whole is None:
                 target = ContainerPaths(folder / "ml").model
-                self.platform.objects.materialise(bucket, key, target)
-            return mounted
+                mounts.link_all(self.platform.objects, bucket, key, target)
+            return whole
         stored = self.platform.objects.head(bucket, key)
         content = f"{stored.etag} {stored.size} {stored.stamp_ns}"
         model = self.models / hashlib.sha256(content.encode()).hexdigest()[:16]

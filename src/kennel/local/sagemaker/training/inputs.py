@@ -9,7 +9,7 @@ from pathlib import Path
 from kennel.contract import ContainerPaths
 from kennel.local.resources import Document
 from kennel.local.runtimes.protocol import Mount
-from kennel.local.s3 import index
+from kennel.local.s3 import index, mounts
 from kennel.local.s3.objects import Objects
 from kennel.local.sagemaker import s3_uri
 from kennel.local.sagemaker.names import invalid
@@ -60,19 +60,19 @@ def provide(objects: Objects, job: Document, root: Path, *, hosts: int) -> list[
 
     Raises:
         ApiError: An object or a bucket has gone.
-        DataError: The objects cannot be files, see Objects.materialise.
+        DataError: The objects cannot be files, see mounts.link_all.
     """
-    mounts = []
+    needed = []
     paths = ContainerPaths(root)
     for channel in job.get("InputDataConfig", []):
         target = paths.channel(channel["ChannelName"])
         bucket, prefix = s3_uri.split(channel["DataSource"]["S3DataSource"]["S3Uri"])
         is_sharded = distribution(channel) == "ShardedByS3Key" and hosts > 1
-        folder = None if is_sharded else objects.mount_source(bucket, prefix)
+        folder = None if is_sharded else mounts.source(objects, bucket, prefix)
         if folder is not None:
-            mounts.append(Mount(folder, str(target.relative_to(root))))
-        elif not objects.materialise(
-            bucket, prefix, target, shard=(0, hosts) if is_sharded else None
+            needed.append(Mount(folder, str(target.relative_to(root))))
+        elif not mounts.link_all(
+            objects, bucket, prefix, target, shard=(0, hosts) if is_sharded else None
         ):
             target.mkdir(parents=True, exist_ok=True)  # only folder markers, or no share
-    return mounts
+    return needed
