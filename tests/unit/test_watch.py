@@ -1,5 +1,7 @@
 """Following yields what is new, once, and ends when the job has."""
 
+from datetime import UTC, datetime
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -84,6 +86,33 @@ def test_a_job_is_followed_to_its_end():
     assert [e.text for e in events if isinstance(e, Line)] == ["a", "b", "c", "late"]
     assert isinstance(events[-1], Ended)
     assert events[-1].described["TrainingJobStatus"] == "Completed"
+
+
+def test_what_came_between_two_looks_is_told_in_the_order_of_its_time():
+    """
+    The last line of the program comes before the status that its end led to.
+    """
+    started, uploading = (datetime.fromtimestamp(s, UTC) for s in (10, 12))
+    statuses = watch.new_statuses(
+        {
+            "TrainingJobStatus": "InProgress",
+            "SecondaryStatusTransitions": [
+                {"Status": "Training", "StartTime": started},
+                {"Status": "Uploading", "StartTime": uploading},
+            ],
+        },
+        [],
+    )
+    lines = [Line("first", STREAM, 10_500), Line("last", STREAM, 11_999)]
+
+    told = watch.in_order(statuses, lines)
+
+    assert [getattr(event, "detail", None) or event.text for event in told] == [
+        "Training",
+        "first",
+        "last",
+        "Uploading",
+    ]
 
 
 def test_a_reader_reads_all_pages_and_each_line_once():

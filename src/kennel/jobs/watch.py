@@ -7,9 +7,11 @@ sleep and no clock but those it is given.
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
+from operator import itemgetter
 
 from botocore.exceptions import ClientError
 
@@ -33,6 +35,7 @@ class Status:
     status: str
     detail: str = ""  # a training job's secondary status
     message: str = ""
+    timestamp_ms: int = field(default=0, compare=False)  # 0: not told
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def training(
         if ended:  # lines arrive a little after the status does: this is the second look
             return [*reader.new_lines(), Ended(ended[0])]
         described = lookup.job(sagemaker, name)
-        events: list[Event] = [*new_statuses(described, seen), *reader.new_lines()]
+        events: list[Event] = in_order(new_statuses(described, seen), reader.new_lines())
         if described["TrainingJobStatus"] in contract.TRAINING_ENDED:
             ended.append(described)
         return events
@@ -190,14 +193,25 @@ def new_statuses(described: Answer, seen: list[Status]) -> list[Status]:
         {"Status": described["SecondaryStatus"]}
     ]
     status = described["TrainingJobStatus"]
-    known = {(s.detail, s.message) for s in seen}
-    new = [
-        Status(status, t["Status"], t.get("StatusMessage", ""))
+    told = [
+        Status(status, t["Status"], t.get("StatusMessage", ""), milliseconds(t.get("StartTime")))
         for t in transitions
-        if (t["Status"], t.get("StatusMessage", "")) not in known
     ]
+    known = {(s.detail, s.message) for s in seen}
+    new = [s for s in told if (s.detail, s.message) not in known]
     seen.extend(new)
     return new
+
+
+def milliseconds(time: datetime | None) -> int:
+    """Return a time as the logs count it, 0 where there is none."""
+    return 0 if time is None else int(time.timestamp() * 1000)
+
+
+def in_order(statuses: Iterable[Status], lines: Iterable[Line]) -> list[Event]:
+    """Put what came between two looks in the order of its time."""
+    timed = [(event.timestamp_ms, event) for event in (*statuses, *lines)]
+    return [event for _, event in sorted(timed, key=itemgetter(0))]
 
 
 def endpoint(sagemaker: Client, name: str, *, sleep: Sleep = time.sleep) -> Iterator[Event]:

@@ -56,7 +56,7 @@ def model(paths: ContainerPaths, job: Job) -> nn.Module:
     origin = weights.source(paths, chosen.weights)
     built = models.build(chosen.model, len(job.data.class_names), image_size=chosen.image_size)
     models.require_image_size(built, chosen.image_size)
-    say(f"model={chosen.model} starts from {origin}")
+    say(f"model={chosen.model} starts from {weights.described(origin)}")
     weights.load(built, chosen.model, origin)
     if chosen.freeze:
         models.freeze_backbone(built)

@@ -6,6 +6,7 @@ no display and leaves no global state.
 """
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -88,6 +89,7 @@ def _figure(width: float, height: float) -> "Figure":
         # Its font cache would go to the home folder, which a container may not have.
         os.environ["MPLCONFIGDIR"] = folder = tempfile.mkdtemp(prefix="kennel-matplotlib-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # or it tells of its font cache
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     return Figure(figsize=(width, height), layout="constrained")

@@ -38,6 +38,13 @@ def source(paths: ContainerPaths, weights: str) -> str | Path:
     return chosen[0]
 
 
+def described(origin: str | Path) -> str:
+    """Name what ``source`` returned, for the log."""
+    if isinstance(origin, Path):
+        return origin.name
+    return "random weights" if origin == NONE else "torchvision's ImageNet weights"
+
+
 def load(model: nn.Module, architecture: str, origin: str | Path) -> None:
     """
     Load all but the head from *origin*, see ``source``.
