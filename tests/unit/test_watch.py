@@ -105,7 +105,7 @@ def test_what_came_between_two_looks_is_told_in_the_order_of_its_time():
     )
     lines = [Line("first", STREAM, 10_500), Line("last", STREAM, 11_999)]
 
-    told = watch.in_order(statuses, lines)
+    told = watch.in_order([*statuses, *lines])
 
     assert [getattr(event, "detail", None) or event.text for event in told] == [
         "Training",

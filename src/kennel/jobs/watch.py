@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
-from operator import itemgetter
 
 from botocore.exceptions import ClientError
 
@@ -179,10 +178,10 @@ def training(
         if ended:  # lines arrive a little after the status does: this is the second look
             return [*reader.new_lines(), Ended(ended[0])]
         described = lookup.job(sagemaker, name)
-        events: list[Event] = in_order(new_statuses(described, seen), reader.new_lines())
+        new = in_order([*new_statuses(described, seen), *reader.new_lines()])
         if described["TrainingJobStatus"] in contract.TRAINING_ENDED:
             ended.append(described)
-        return events
+        return [*new]
 
     return polled(ask, sleep=sleep)
 
@@ -208,10 +207,9 @@ def milliseconds(time: datetime | None) -> int:
     return 0 if time is None else int(time.timestamp() * 1000)
 
 
-def in_order(statuses: Iterable[Status], lines: Iterable[Line]) -> list[Event]:
+def in_order(events: Iterable[Status | Line]) -> list[Status | Line]:
     """Put what came between two looks in the order of its time."""
-    timed = [(event.timestamp_ms, event) for event in (*statuses, *lines)]
-    return [event for _, event in sorted(timed, key=itemgetter(0))]
+    return sorted(events, key=lambda event: event.timestamp_ms)
 
 
 def endpoint(sagemaker: Client, name: str, *, sleep: Sleep = time.sleep) -> Iterator[Event]:
