@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from kennel.errors import LocalServerError
-from kennel.local import daemon
+from kennel.local import daemon, serve
 
 
 @pytest.fixture
@@ -74,6 +74,16 @@ def test_stopping_leaves_nothing_running(folder):
         socket.create_connection(("127.0.0.1", address.port))
     with pytest.raises(LocalServerError, match="no local server runs"):
         daemon.environment(folder)
+
+
+def test_small_answers_are_sent_at_once():
+    """
+    Connections do not wait for acknowledgements (Nagle), which would cost 40 ms an answer.
+    """
+    with serve.bound(0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_taken_port_is_named_with_what_to_try(folder, taken_port):
