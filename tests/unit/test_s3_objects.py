@@ -12,7 +12,7 @@ from kennel.local.database import Database
 from kennel.local.s3 import mounts, recovery
 from kennel.local.s3.files import md5_hex
 from kennel.local.s3.listing import Listing, parse_token, token
-from kennel.local.s3.objects import Objects
+from kennel.local.s3.objects import Attributes, Objects
 from kennel.local.wire.errors import ApiError
 
 ODD_KEYS = ["../../etc/x", "a//b", "folder/", "x" * 300, "./a", "nul\0", "é" * 200, "a/.."]
@@ -159,6 +159,49 @@ def test_readers_never_see_a_torn_object(objects):
     assert len(versions) > 1
 
 
+def test_a_copy_of_an_object_being_replaced_is_one_of_its_versions(objects):
+    """
+    Bytes, ETag and what its writer said of it, all of the same one.
+    """
+    done = threading.Event()
+
+    def write(letter):
+        said = Attributes(tags={"letter": letter.decode()})
+        while not done.is_set():
+            objects.put_bytes("bucket", "k", letter * random.randint(1, 9), said)  # noqa: S311
+
+    objects.put_bytes("bucket", "k", b"k", Attributes(tags={"letter": "k"}))
+    writers = [threading.Thread(target=write, args=(letter,)) for letter in (b"a", b"b")]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(200):
+            copy = objects.copy(
+                *(("bucket", "k"), "bucket", "copy"),
+                decide=lambda source: Attributes(tags=source.tags),
+            )
+            assert read(objects, "copy")[:1].decode() == copy.tags["letter"]
+    finally:
+        done.set()
+        for writer in writers:
+            writer.join()
+
+
+def test_a_copy_that_is_refused_leaves_nothing(objects, tmp_path):
+    """
+    Not even the link that it was looked at through.
+    """
+    put(objects, "k")
+
+    def refuse(source):
+        raise ApiError("PreconditionFailed", source.key)
+
+    with pytest.raises(ApiError, match="PreconditionFailed"):
+        objects.copy(("bucket", "k"), "bucket", "copy", decide=refuse)
+
+    assert files_below(tmp_path / "s3") == ["bucket/k"]
+
+
 def test_an_open_object_stays_what_it_was(objects):
     """
     Replacing and deleting do not reach who reads already.
@@ -189,6 +232,17 @@ def test_a_file_becomes_an_object_without_http(objects, tmp_path, move):
     if not move:
         source.write_bytes(b"other")
     assert read(objects, "out/model.tar.gz") == b"model"
+
+
+def test_a_file_of_no_type_is_binary(objects, tmp_path):
+    """
+    S3's default, for what the server itself writes, too: checkpoints and outputs.
+    """
+    (tmp_path / "file").write_bytes(b"output")
+
+    stored = objects.put_file("bucket", "k", tmp_path / "file")
+
+    assert stored.headers == {"content-type": "binary/octet-stream"}
 
 
 # What SageMaker downloads
@@ -287,6 +341,23 @@ def test_what_a_crash_left_is_put_right(objects, database, tmp_path):
     assert read(again, "newer") == b"written, not committed"
     assert read(again, "extra") == b"moved in, not committed"
     assert list((tmp_path / "s3" / ".incoming").iterdir()) == []
+
+
+def test_new_bytes_do_not_inherit_what_was_said_of_the_old(objects, database, tmp_path):
+    """
+    The crash came between a file and its row: type, metadata and tags of the row are the old ones.
+    """
+    said = Attributes({"content-type": "image/png", "x-amz-meta-a": "1"}, {}, {"tag": "1"})
+    old = objects.put_bytes("bucket", "k", b"old", said)
+    file = tmp_path / "s3/bucket/k"
+    file.unlink()
+    file.write_bytes(b"moved in, not committed")
+
+    recovery.recover(Objects(tmp_path / "s3", database))
+
+    new = objects.head("bucket", "k")
+    assert (new.headers, new.tags) == ({"content-type": "binary/octet-stream"}, {})
+    assert new.modified_ns > old.modified_ns
 
 
 def test_a_reader_puts_right_what_it_finds_wrong(objects, tmp_path):

@@ -29,6 +29,11 @@ MAPPINGS = ("headers", "checksums", "tags")
 BATCH = 1000
 
 
+def unsaid() -> dict[str, str]:
+    """Return the headers of an object whose writer chose none."""
+    return {"content-type": "binary/octet-stream"}
+
+
 @dataclass(frozen=True)
 class Stored:
     """
@@ -49,7 +54,7 @@ class Stored:
     modified_ns: int
     stamp_ns: int
     overflow: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=unsaid)
     checksums: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 

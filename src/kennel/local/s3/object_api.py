@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from kennel.local.s3 import documents
-from kennel.local.s3.conditions import byte_range, check_read, write_condition
+from kennel.local.s3.conditions import byte_range, check_read, failed, write_condition
 from kennel.local.s3.documents import text
 from kennel.local.s3.index import Stored
 from kennel.local.s3.objects import BLOCK_BYTES, Attributes, Objects
@@ -103,21 +103,19 @@ def delete_object(objects: Objects, request: Request) -> Reply:
 
 def copy_object(objects: Objects, request: Request) -> Reply:
     """Copy an object; its bytes are not copied but shared."""
-    bucket, key = copy_source(request.headers["x-amz-copy-source"])
-    source = objects.head(bucket, key)
-    if not check_read(request.headers, source, "x-amz-copy-source-"):
-        message = "At least one of the pre-conditions you specified did not hold"
-        raise ApiError("PreconditionFailed", message, 412)
-    said = copied_attributes(request.headers, source)
-    if (bucket, key) == (request.bucket, request.key) and same(said, source):
-        message = (
-            "This copy request is illegal because it is trying to copy an object to itself without"
-            " changing the object's metadata, storage class, website redirect location or"
-            " encryption attributes."
-        )
-        raise ApiError("InvalidRequest", message)
+    source = copy_source(request.headers["x-amz-copy-source"])
+    onto_itself = source == (request.bucket, request.key)
+
+    def decide(copied: Stored) -> Attributes:
+        if not check_read(request.headers, copied, "x-amz-copy-source-"):
+            raise failed("x-amz-copy-source-if-none-match")
+        said = copied_attributes(request.headers, copied)
+        if onto_itself and same(said, copied):
+            raise copy_of_nothing()
+        return said
+
     condition = write_condition(request.headers)
-    stored = objects.copy(source, request.bucket, request.key, said, condition)
+    stored = objects.copy(source, request.bucket, request.key, decide=decide, condition=condition)
     return xml_reply(copy_result("CopyObjectResult", stored.etag, stored.modified_ns))
 
 
@@ -137,6 +135,16 @@ def copied_attributes(headers: Mapping[str, str], source: Stored) -> Attributes:
 def same(said: Attributes, source: Stored) -> bool:
     """Say whether a copy onto itself would change nothing."""
     return (said.headers, said.tags) == (source.headers, source.tags)
+
+
+def copy_of_nothing() -> ApiError:
+    """Return S3's error for a copy that would change nothing."""
+    message = (
+        "This copy request is illegal because it is trying to copy an object to itself without"
+        " changing the object's metadata, storage class, website redirect location or"
+        " encryption attributes."
+    )
+    return ApiError("InvalidRequest", message)
 
 
 def copy_result(name: str, etag: str, modified_ns: int) -> str:

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from kennel.local.database import Database
 from kennel.local.s3 import index
 from kennel.local.s3.agreement import describes, reread
 from kennel.local.s3.files import Clock, file_md5_hex, md5_hex
-from kennel.local.s3.index import Bucket, Stored
+from kennel.local.s3.index import Bucket, Stored, unsaid
 from kennel.local.s3.keys import check_bucket_name, check_key, no_such_bucket, no_such_key
 from kennel.local.s3.tree import READ_ONLY, Tree, link
 from kennel.local.wire.context import DEFAULT_REGION
@@ -29,6 +29,7 @@ from kennel.local.wire.errors import ApiError
 BLOCK_BYTES = 2**20
 READ_ATTEMPTS = 100  # as often may an object be replaced between a look at its row and its file
 
+T = TypeVar("T")
 Condition = Callable[[Stored | None], None]
 
 
@@ -36,7 +37,7 @@ Condition = Callable[[Stored | None], None]
 class Attributes:
     """What the writer of an object says about it; see Stored."""
 
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=unsaid)
     checksums: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -128,16 +129,7 @@ class Objects:
 
     def open(self, bucket: str, key: str) -> tuple[Stored, BinaryIO]:
         """Open an object for reading; the file goes on being this object when it is replaced."""
-        for _ in range(READ_ATTEMPTS):
-            stored = self.head(bucket, key)
-            with suppress(FileNotFoundError):
-                file = self.file(stored).open("rb")
-                if describes(stored, os.fstat(file.fileno())):
-                    return stored, file
-                file.close()
-            if self.find(bucket, key) == stored:
-                reread(self.database, stored, self.file(stored))
-        raise ApiError("OperationAborted", f"{key} is being replaced all the time", 409)
+        return self._joined(bucket, key, self._opened)
 
     def path(self, bucket: str, key: str) -> Path:
         """Return the file of an object; it is read-only, and replaced rather than changed."""
@@ -185,7 +177,7 @@ class Objects:
             shutil.move(path, file)
         else:
             shutil.copyfile(path, file)
-        headers = {"content-type": content_type} if content_type else {}
+        headers = {"content-type": content_type} if content_type else unsaid()
         return self.adopt(bucket, key, file, file_md5_hex(file), attributes=Attributes(headers))
 
     def adopt(  # noqa: PLR0913 - the parts of an object
@@ -209,17 +201,30 @@ class Objects:
         return self._commit(bucket, key, file, etag, attributes=attributes, condition=condition)
 
     def copy(
-        self, source: Stored, bucket: str, key: str, attributes: Attributes, condition: Condition
+        self,
+        source: tuple[str, str],
+        bucket: str,
+        key: str,
+        *,
+        decide: Callable[[Stored], Attributes],
+        condition: Condition = anything,
     ) -> Stored:
-        """Write an object with the bytes of *source*: the same file under a second name."""
-        file = self.tree.new_file()
+        """
+        Write an object with the bytes of another: the same file under a second name.
+
+        Args:
+            source: Its bucket and key.
+            decide: Called with what is copied; returns what to say of the copy, or raises ApiError.
+            condition: As in adopt.
+        """
+        copied, file = self._joined(*source, self._linked)
         try:
-            link(self.file(source), file)
-        except FileNotFoundError as error:
-            raise no_such_key(source.key) from error
-        return self._commit(
-            bucket, key, file, source.etag, attributes=attributes, condition=condition
-        )
+            attributes = decide(copied)
+            return self._commit(
+                bucket, key, file, copied.etag, attributes=attributes, condition=condition
+            )
+        finally:
+            file.unlink(missing_ok=True)
 
     def delete(self, bucket: str, keys: Iterable[str]) -> None:
         """Delete objects; a key that is not there is fine."""
@@ -241,6 +246,34 @@ class Objects:
     def now_ns(self) -> int:
         """Return the time in nanoseconds since 1970, never the same twice."""
         return self._clock.now_ns()
+
+    def _joined(
+        self, bucket: str, key: str, take: Callable[[Stored], T | None]
+    ) -> tuple[Stored, T]:
+        """Return an object and what *take* makes of its file, None where that is another's."""
+        for _ in range(READ_ATTEMPTS):
+            stored = self.head(bucket, key)
+            with suppress(FileNotFoundError):
+                taken = take(stored)
+                if taken is not None:
+                    return stored, taken
+            reread(self.database, stored, self.file(stored))
+        raise ApiError("OperationAborted", f"{key} is being replaced all the time", 409)
+
+    def _opened(self, stored: Stored) -> BinaryIO | None:
+        file = self.file(stored).open("rb")
+        if describes(stored, os.fstat(file.fileno())):
+            return file
+        file.close()
+        return None
+
+    def _linked(self, stored: Stored) -> Path | None:
+        file = self.tree.new_file()
+        link(self.file(stored), file)
+        if describes(stored, file.stat()):
+            return file
+        file.unlink()
+        return None
 
     def _commit(  # noqa: PLR0913
         self,

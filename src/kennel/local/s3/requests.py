@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
+from kennel.local.s3.index import unsaid
 from kennel.local.s3.objects import Attributes
 from kennel.local.wire.calls import Call
 from kennel.local.wire.context import DEFAULT_REGION
@@ -24,7 +25,6 @@ METADATA_BYTES = 2048
 OWN_KEYS = "x-amz-server-side-encryption-customer-algorithm"
 MAX_TAGS, TAG_KEY_CHARS, TAG_VALUE_CHARS = 10, 128, 256
 TAG = re.compile(r"[\w\s.:/=+@-]*")
-DEFAULT_TYPE = "binary/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def attributes(headers: Mapping[str, str]) -> Attributes:
         kept["content-encoding"] = encoding
     tags = dict(parse_qsl(headers.get("x-amz-tagging", ""), keep_blank_values=True))
     check_tags(tags)
-    return Attributes({"content-type": DEFAULT_TYPE, **kept, **metadata}, {}, tags)
+    return Attributes({**unsaid(), **kept, **metadata}, {}, tags)
 
 
 def stored_encoding(header: str) -> str:
