@@ -232,14 +232,35 @@ def test_metrics_are_read_as_sagemaker_reads_them():
 
 
 @pytest.mark.parametrize("status", ["Failed", "Stopped"])
-def test_a_job_that_did_not_complete_says_why_and_where_its_log_is(status):
+def test_a_job_that_did_not_complete_says_why(status):
     """
-    The error carries SageMaker's reason and a command to run next.
+    The error carries SageMaker's reason; who has followed the job has seen its log.
     """
     described = job(status, status) | {"TrainingJobName": "j", "FailureReason": "no GPU"}
 
-    with pytest.raises(JobError, match=rf"(?s)j ended as {status}: no GPU.*kennel logs j"):
+    with pytest.raises(JobError, match=rf"^training job j ended as {status}: no GPU$"):
         watch.completed(described)
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        pytest.param(
+            "AlgorithmError: model is 'x'\n  try: resnet18, exit code: 1",
+            " (AlgorithmError, exit code 1): model is 'x'\n  try: resnet18",
+            id="ours",
+        ),
+        pytest.param(
+            "AlgorithmError: , exit code: 137", " (AlgorithmError, exit code 137)", id="no"
+        ),
+        pytest.param("InternalServerError: later", ": InternalServerError: later", id="no-code"),
+    ],
+)
+def test_what_the_container_said_ends_without_the_exit_code(reason, expected):
+    """
+    What to try is the last line, as it can be typed.
+    """
+    assert watch.told(reason) == expected
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from kennel import settings as sources
-from kennel.cli import show
+from kennel.cli import hints, show
 from kennel.errors import MissingToolError
 from kennel.local import daemon
 from kennel.local import environment as clients
@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     """Become the command, pointed at the server, which is started if need be."""
     settings = _settings(args)
     environment = commands_environment(settings, started(settings), os.environ)
+    options = ["--settings", str(args.settings)] if args.settings else []
+    environment[hints.VARIABLE] = hints.local_run(options)
     sys.stdout.flush()
     try:
         os.execvpe(args.argv[0], args.argv, environment)  # noqa: S606 - the user's own command

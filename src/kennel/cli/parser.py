@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from kennel.cli import hints
 from kennel.errors import KennelError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(args.run)(args)
     except KennelError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {hints.typed(str(error))}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TextIO
 
+from kennel.cli import hints
 from kennel.datasets.stage import Upload
 from kennel.jobs import watch
 from kennel.jobs.lookup import Answer
@@ -22,8 +23,8 @@ Show = Callable[[str], object]
 
 
 def talk(text: str) -> None:
-    """Say something that is no result."""
-    sys.stderr.write(f"{text}\n")
+    """Say something that is no result; the commands in it are shown as they are typed here."""
+    sys.stderr.write(f"{hints.typed(text)}\n")
     sys.stderr.flush()
 
 
@@ -134,7 +135,8 @@ class _View:
         """Print what is new, and bring the status line up to date."""
         if isinstance(event, Status):
             self._detail = event.detail or event.status
-            talk(f"{self._detail}: {event.message}" if event.message else self._detail)
+            said = "" if self._detail == "Failed" else event.message  # the error is to tell why
+            talk(f"{self._detail}: {said}" if said else self._detail)
         else:
             self._hosts.add(event.host)
             self._metrics |= watch.metrics_in(event.text)

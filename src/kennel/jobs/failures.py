@@ -52,6 +52,7 @@ QUOTA = (
     "a quota above 0 for this instance type, for this use, in this region",
     "the Service Quotas console (Amazon SageMaker), or another instance_type in kennel.toml",
 )
+WITHOUT_AWS = "or without AWS: make … LOCAL=1, or kennel local run -- kennel …"
 LOGIN = "aws sso login, or new access keys for the profile in use (aws sts get-caller-identity)"
 
 
@@ -139,9 +140,7 @@ def _denied(operation: str, message: str) -> KennelError:
 def _unanswered(error: BotoCoreError) -> KennelError:
     match error:
         case NoCredentialsError() | PartialCredentialsError():
-            remedy = (
-                "aws configure, or aws sso login; or without an AWS account: kennel local run -- …"
-            )
+            remedy = f"aws configure, or aws sso login; {WITHOUT_AWS}"
         case SSOError() | TokenRetrievalError():
             remedy = "aws sso login"
         case ProfileNotFound():
@@ -171,5 +170,5 @@ def no_region() -> SettingsError:
     return SettingsError(
         "no AWS region is set",
         expected="the region that your bucket, images and quotas are in, e.g. eu-west-1",
-        remedy="[aws] region in kennel.toml, or KENNEL_AWS_REGION, or AWS_REGION",
+        remedy=f"[aws] region in kennel.toml, or KENNEL_AWS_REGION, or AWS_REGION; {WITHOUT_AWS}",
     )

@@ -24,6 +24,7 @@ from kennel.jobs.lookup import Answer
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 PAUSE_PER_COST = 20  # asking may take a twentieth of the time
 GROWTH = 1.5  # of the first pauses
+FIRST_METRICS = ("test_accuracy", "valid_accuracy")
 PAGES_AT_ONCE = 50  # of one log stream, before the status is asked again
 
 
@@ -247,17 +248,35 @@ def _is_number(text: str) -> bool:
 
 
 def final_metrics(described: Answer) -> dict[str, float]:
-    """Return the last value of every metric of a job."""
-    return {m["MetricName"]: m["Value"] for m in described.get("FinalMetricDataList", [])}
+    """Return the last value of every metric of a job, what it is judged by first."""
+    found = {m["MetricName"]: m["Value"] for m in described.get("FinalMetricDataList", [])}
+    return {name: found[name] for name in (*FIRST_METRICS, *found) if name in found}
 
 
 def completed(described: Answer) -> Answer:
-    """Return the description of a job that has completed; JobError for any other end."""
+    """
+    Return the description of a job that has completed; JobError for any other end.
+
+    For whoever has followed the job: the error does not send them to the log.
+    """
     name, status = described["TrainingJobName"], described["TrainingJobStatus"]
     if status == "Completed":
         return described
     reason = described.get("FailureReason") or described.get("SecondaryStatus", "")
-    raise JobError(f"training job {name} ended as {status}: {reason}", remedy=f"kennel logs {name}")
+    raise JobError(f"training job {name} ended as {status}{told(reason)}")
+
+
+def told(reason: str) -> str:
+    """
+    Word SageMaker's ``AlgorithmError: REASON, exit code: 1`` so that the reason comes last.
+
+    The container's own reason may have several lines, and what to try at its end.
+    """
+    found = re.fullmatch(r"(\w+Error): (.*?),? exit code: (\d+)", reason.strip(), re.DOTALL)
+    if not found:
+        return f": {reason}"
+    kind, text, code = found.groups()
+    return f" ({kind}, exit code {code})" + (f": {text}" if text else "")
 
 
 def in_service(described: Answer, *, config: str) -> Answer:

@@ -92,7 +92,7 @@ def judge(found: Found, hint: object, metadata: Mapping[str, Any]) -> object:
     (kind,) = [k for k in typing.get_args(hint) or (hint,) if k is not types.NoneType]
     value = _typed(found, kind)
     if "pattern" in metadata and not re.fullmatch(metadata["pattern"], str(value)):
-        raise _wrong(found, f"a value such as {metadata['example']}")
+        raise _wrong(found, f"{metadata['rule']}, e.g. {metadata['example']}")
     if "low" in metadata and not metadata["low"] <= typing.cast("int", value) <= metadata["high"]:
         raise _wrong(found, f"a whole number from {metadata['low']} to {metadata['high']}")
     return value

@@ -15,7 +15,10 @@ from kennel.errors import SettingsError
 
 ROLE_PATTERN = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+"
 NAME_PATTERN = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"  # of training jobs and endpoints alike
+NAME_RULE = "1 to 63 letters, digits and hyphens, no hyphen at the ends"
 INSTANCE_PATTERN = r"ml\.[a-z0-9-]+\.[a-z0-9]+"
+INSTANCE_RULE = "an instance type of SageMaker: ml.FAMILY.SIZE"
+DATA_RULE = "1 to 128 letters, digits, dots, hyphens and underscores"
 DAY_S = 24 * 3600
 
 
@@ -23,24 +26,39 @@ def _within(low: int, high: int) -> dict[str, Any]:
     return {"low": low, "high": high}
 
 
-def _like(pattern: str, example: str) -> dict[str, Any]:
-    return {"pattern": pattern, "example": example}
+def _like(pattern: str, rule: str, example: str) -> dict[str, Any]:
+    """Describe a text: *rule* says in words what *pattern* asks for."""
+    return {"pattern": pattern, "rule": rule, "example": example}
 
 
 @dataclass(frozen=True)
 class Aws:
     """Where things run, and as whom."""
 
-    region: str | None = field(default=None, metadata=_like(r"[a-z]{2}(-[a-z]+)+-\d", "eu-west-1"))
+    region: str | None = field(
+        default=None, metadata=_like(r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region", "eu-west-1")
+    )
     role: str | None = field(
         default=None,
-        metadata=_like(ROLE_PATTERN, "arn:aws:iam::123456789012:role/kennel"),
+        metadata=_like(
+            ROLE_PATTERN, "the ARN of an IAM role", "arn:aws:iam::123456789012:role/kennel"
+        ),
     )
     bucket: str | None = field(
-        default=None, metadata=_like(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "kennel-pictures")
+        default=None,
+        metadata=_like(
+            r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+            "3 to 63 small letters, digits, dots and hyphens, none but the first two at the ends",
+            "kennel-pictures",
+        ),
     )
     prefix: str = field(
-        default="kennel", metadata=_like(r"[\w!.*'()-]+(/[\w!.*'()-]+)*", "teams/vision/kennel")
+        default="kennel",
+        metadata=_like(
+            r"[\w!.*'()-]+(/[\w!.*'()-]+)*",
+            "letters, digits and any of !.*'()-_ with single slashes between them",
+            "teams/vision/kennel",
+        ),
     )
 
 
@@ -57,7 +75,7 @@ class Data:
     """The dataset to train on, and its name in the bucket (default: its folder's name)."""
 
     folder: Path = Path("data")
-    name: str | None = field(default=None, metadata=_like(r"[\w.-]{1,128}", "clothing"))
+    name: str | None = field(default=None, metadata=_like(r"[\w.-]{1,128}", DATA_RULE, "clothing"))
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,7 @@ class Train:
     """A training job: its machines, its limits, its hyperparameters."""
 
     instance_type: str = field(
-        default="ml.g4dn.xlarge", metadata=_like(INSTANCE_PATTERN, "ml.g4dn.xlarge")
+        default="ml.g4dn.xlarge", metadata=_like(INSTANCE_PATTERN, INSTANCE_RULE, "ml.g4dn.xlarge")
     )
     instance_count: int = field(default=1, metadata=_within(1, 100))
     volume_gb: int = field(default=50, metadata=_within(1, 16384))
@@ -82,9 +100,11 @@ class Train:
 class Deploy:
     """An endpoint: its name, its machines, its patience."""
 
-    endpoint: str = field(default="kennel", metadata=_like(NAME_PATTERN, "kennel-clothing"))
+    endpoint: str = field(
+        default="kennel", metadata=_like(NAME_PATTERN, NAME_RULE, "kennel-clothing")
+    )
     instance_type: str = field(
-        default="ml.m5.large", metadata=_like(INSTANCE_PATTERN, "ml.m5.large")
+        default="ml.m5.large", metadata=_like(INSTANCE_PATTERN, INSTANCE_RULE, "ml.m5.large")
     )
     instance_count: int = field(default=1, metadata=_within(1, 100))
     inference_ami_version: str | None = None
@@ -99,7 +119,7 @@ class Local:
 
     port: int = field(default=4510, metadata=_within(0, 65535))
     state: Path = Path(".kennel/local")
-    runtime: str = field(default="process", metadata=_like(r"process", "process"))
+    runtime: str = field(default="process", metadata=_like(r"process", "a runtime", "process"))
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def learning_curves(path: Path, history: Sequence[Epoch]) -> None:
     accuracy.set(ylabel="share of pictures classified right", ylim=(None, 1.005))
     accuracy.set_title(f"Accuracy: best {best.valid_accuracy:.1%}, epoch {best.epoch}")
     for axes in (loss, accuracy):
-        axes.axvline(best.epoch, color=BEST_COLOUR, linestyle=":", linewidth=1)
+        axes.axvline(best.epoch, color=BEST_COLOUR, linestyle=":", linewidth=1, label="best epoch")
     loss.legend(frameon=False)
     figure.savefig(path, dpi=DPI)
 
