@@ -217,6 +217,32 @@ def test_a_prefix_is_no_folder(submit, printed, put, bucket):
     assert "c.txt" not in line
 
 
+def test_a_job_has_a_snapshot_of_its_channel(submit, printed, put, s3, bucket, tmp_path):
+    """
+    What a File-mode job does in its channel stays there, and later changes do not reach it.
+    """
+    put("own/a.txt", "own/b.txt", "own/folder/c.txt")
+    script = BASE + (
+        "train = base + '/input/data/train'\n"
+        "os.remove(train + '/a.txt')\n"
+        "os.rename(train + '/b.txt', train + '/moved.txt')\n"
+        "open(train + '/folder/new.txt', 'w').close()\n"
+        "print('changed')\n"
+        f"while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)\n"
+        "print('sees', open(train + '/folder/c.txt').read(), *sorted(os.listdir(train)))\n"
+    )
+    name = submit(script, InputDataConfig=[channel("train", f"s3://{bucket}/own")])
+    printed(name, "changed")
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix="own/")["Contents"]
+    assert [found["Key"] for found in listed] == ["own/a.txt", "own/b.txt", "own/folder/c.txt"]
+    assert s3.get_object(Bucket=bucket, Key="own/b.txt")["Body"].read() == b"own/b.txt"
+
+    s3.put_object(Bucket=bucket, Key="own/folder/c.txt", Body=b"replaced")
+    s3.put_object(Bucket=bucket, Key="own/later.txt", Body=b"later")
+    (tmp_path / "go").touch()
+    assert printed(name, "sees")[-1] == "sees own/folder/c.txt folder moved.txt"
+
+
 def test_a_failed_job_says_why(submit, finished, s3, bucket):
     """
     FailureReason is the failure file with the exit code; a failed job has no model.

@@ -1,7 +1,8 @@
 """
 The channels of a training job: S3 objects that the container sees as files, without a copy.
 
-The container must not write in a channel: the files are the objects themselves.
+A channel in File mode is a snapshot in a folder of the job's own, as far as a job starts in the
+same time with one; FastFile, and what is larger, is a view of the bucket's folder.
 """
 
 from pathlib import Path
@@ -13,8 +14,11 @@ from kennel.local.s3 import index, mounts
 from kennel.local.s3.objects import Objects
 from kennel.local.sagemaker import s3_uri
 from kennel.local.sagemaker.names import invalid
-from kennel.local.sagemaker.training.layout import distribution
+from kennel.local.sagemaker.training.layout import distribution, input_mode
 from kennel.local.wire.errors import ApiError
+
+# Objects of one job that are linked rather than viewed: a fraction of a second.
+LINKED_OBJECTS = 20_000
 
 
 def check(objects: Objects, job: Document, region: str) -> None:
@@ -47,13 +51,16 @@ def no_objects(uri: str, region: str, role: str) -> ApiError:
     )
 
 
-def provide(objects: Objects, job: Document, root: Path, *, hosts: int) -> list[Mount]:
+def provide(
+    objects: Objects, job: Document, root: Path, *, hosts: int, linked: int = LINKED_OBJECTS
+) -> list[Mount]:
     """
-    Make each channel of the first host: a mount where a whole folder is wanted, else links.
+    Make each channel of the first host, as links or, where a mount is right, as that.
 
     Args:
         root: The host's /opt/ml; links are made below it.
         hosts: How many hosts share a channel that is sharded.
+        linked: How many objects of the job are linked at most where a mount is possible.
 
     Returns:
         The mounts that the container needs.
@@ -64,15 +71,17 @@ def provide(objects: Objects, job: Document, root: Path, *, hosts: int) -> list[
     """
     needed = []
     paths = ContainerPaths(root)
+    left = linked
     for channel in job.get("InputDataConfig", []):
         target = paths.channel(channel["ChannelName"])
         bucket, prefix = s3_uri.split(channel["DataSource"]["S3DataSource"]["S3Uri"])
-        is_sharded = distribution(channel) == "ShardedByS3Key" and hosts > 1
-        folder = None if is_sharded else mounts.source(objects, bucket, prefix)
+        shard = (0, hosts) if distribution(channel) == "ShardedByS3Key" and hosts > 1 else None
+        is_small = mounts.count(objects, bucket, prefix, left + 1) <= left
+        is_snapshot = shard or (is_small and input_mode(job, channel) == "File")
+        folder = None if is_snapshot else mounts.source(objects, bucket, prefix)
         if folder is not None:
             needed.append(Mount(folder, str(target.relative_to(root))))
-        elif not mounts.link_all(
-            objects, bucket, prefix, target, shard=(0, hosts) if is_sharded else None
-        ):
-            target.mkdir(parents=True, exist_ok=True)  # only folder markers, or no share
+            continue
+        left = max(0, left - mounts.link_all(objects, bucket, prefix, target, shard=shard))
+        target.mkdir(parents=True, exist_ok=True)  # only folder markers, or no share
     return needed

@@ -56,16 +56,20 @@ def documents(job: Document, hosts: Sequence[str], base_dir: Path) -> dict[str, 
 
 def input_data_config(job: Document) -> dict[str, Any]:
     """Return inputdataconfig.json: a member for each channel."""
-    mode = job["AlgorithmSpecification"]["TrainingInputMode"]
     return {
         channel["ChannelName"]: {
             **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
-            "TrainingInputMode": channel.get("InputMode", mode),
+            "TrainingInputMode": input_mode(job, channel),
             "S3DistributionType": distribution(channel),
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         }
         for channel in job.get("InputDataConfig", [])
     }
+
+
+def input_mode(job: Document, channel: Document) -> str:
+    """Return how a channel's objects come to the container: its own way, or the algorithm's."""
+    return str(channel.get("InputMode", job["AlgorithmSpecification"]["TrainingInputMode"]))
 
 
 def distribution(channel: Document) -> str:
