@@ -2,12 +2,14 @@
 
 import io
 import uuid
+from datetime import timedelta
 
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 PART = 5 * 2**20
+COPIED_RANGES = ["bytes=0-10", "bytes=5-4", "bytes=3-", "bytes=-3", "3-4"]  # of ten bytes
 MOTO_DIFFERS = {
     "test_many_are_deleted_at_once[moto]": "AWS names keys that were not there as deleted, too",
     "test_a_bad_bucket_name_is_refused[moto-Upper]": "AWS allows small letters only",
@@ -15,6 +17,12 @@ MOTO_DIFFERS = {
     **{
         f"test_a_delimiter_rolls_keys_up[moto-{size}-list_objects]": "AWS counts common prefixes"
         for size in (1, 2, 3)
+    },
+    "test_a_deletion_may_insist_on_what_it_deletes[moto]": "AWS has conditional deletes",
+    "test_each_of_many_may_insist_on_what_it_deletes[moto]": "AWS has conditional deletes",
+    **{
+        f"test_a_part_is_copied_from_bytes_that_are_there[moto-{copied}]": "AWS refuses the range"
+        for copied in COPIED_RANGES
     },
     "test_a_completion_must_name_good_parts[moto]": "AWS refuses parts out of order",
     "test_a_wrong_md5_is_refused[moto]": "AWS compares Content-MD5",
@@ -226,6 +234,53 @@ def test_many_are_deleted_at_once(s3, bucket):
     assert sorted(o["Key"] for o in answer["Deleted"]) == ["a&b", "c", "none"]
     assert "Deleted" not in quiet
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_a_deletion_may_insist_on_what_it_deletes(s3, bucket):
+    """
+    Of another ETag, time or size the object stays.
+    """
+    put(s3, bucket, "k")
+    head, key = s3.head_object(Bucket=bucket, Key="k"), {"Bucket": bucket, "Key": "k"}
+    modified = head["LastModified"]
+
+    for other in (
+        {"IfMatch": '"other"'},
+        {"IfMatchLastModifiedTime": modified - timedelta(seconds=1)},
+        {"IfMatchSize": 2},
+    ):
+        assert refused(s3.delete_object, **key, **other) == ("PreconditionFailed", 412)
+    assert read(s3, bucket, "k") == b"k"
+
+    same = {"IfMatch": head["ETag"], "IfMatchLastModifiedTime": modified, "IfMatchSize": 1}
+    s3.delete_object(**key, **same)
+    assert refused(s3.delete_object, **key, IfMatch="*") == ("NoSuchKey", 404)
+
+
+def test_each_of_many_may_insist_on_what_it_deletes(s3, bucket):
+    """
+    What is otherwise stays and is named with the reason, even to who wants it quiet.
+    """
+    put(s3, bucket, "a", "b", "c", "d", "e", "f")
+    head = s3.head_object(Bucket=bucket, Key="a")
+    etag, modified = head["ETag"], head["LastModified"]
+    entries = [
+        {"Key": "a", "ETag": etag, "LastModifiedTime": modified, "Size": 1, "VersionId": "null"},
+        {"Key": "b", "ETag": '"other"'},
+        {"Key": "c", "LastModifiedTime": modified - timedelta(seconds=1)},
+        {"Key": "d", "Size": 2},
+        {"Key": "e", "VersionId": "other"},
+        {"Key": "f"},
+    ]
+
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": entries, "Quiet": True})
+
+    assert [(error["Key"], error["Code"]) for error in answer["Errors"]] == [
+        *(("b", "PreconditionFailed"), ("c", "PreconditionFailed"), ("d", "PreconditionFailed")),
+        ("e", "NoSuchVersion"),
+    ]
+    left = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    assert [found["Key"] for found in left] == ["b", "c", "d", "e"]
 
 
 def test_a_copy_has_the_bytes_and_the_metadata(s3, bucket):
@@ -456,6 +511,19 @@ def test_parts_may_be_copied_and_listed(s3, bucket):
     ]
     assert [(u["Key"], u["UploadId"]) for u in uploads] == [("k", upload)]
     assert read(s3, bucket, "k") == b"ba" * (PART // 2) + b"end"
+
+
+@pytest.mark.parametrize("copied", COPIED_RANGES)
+def test_a_part_is_copied_from_bytes_that_are_there(s3, bucket, copied):
+    """
+    InvalidArgument otherwise: half a range would be a part of another length than asked for.
+    """
+    s3.put_object(Bucket=bucket, Key="source", Body=b"0123456789")
+    upload = {"Bucket": bucket, "Key": "k"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+    part = {"PartNumber": 1, "CopySource": f"{bucket}/source", "CopySourceRange": copied}
+
+    assert refused(s3.upload_part_copy, **upload, **part) == ("InvalidArgument", 400)
 
 
 def test_a_completion_must_name_good_parts(s3, bucket):

@@ -10,7 +10,7 @@ import pytest
 from kennel.errors import DataError
 from kennel.local.database import Database
 from kennel.local.s3 import mounts, recovery
-from kennel.local.s3.files import md5_hex
+from kennel.local.s3.files import copy_bytes, md5_hex
 from kennel.local.s3.listing import Listing, parse_token, token
 from kennel.local.s3.objects import Attributes, Objects
 from kennel.local.wire.errors import ApiError
@@ -140,12 +140,13 @@ def test_readers_never_see_a_torn_object(objects):
     """
     done = threading.Event()
 
-    def write(letter):
+    def write(draw):
         while not done.is_set():
-            objects.put_bytes("bucket", "k", letter * random.randint(1, 5000))  # noqa: S311
+            objects.put_bytes("bucket", "k", draw.choice((b"a", b"b")) * draw.randint(1, 5000))
 
     put(objects, "k")
-    writers = [threading.Thread(target=write, args=(letter,)) for letter in (b"a", b"b")]
+    draws = (random.Random(seed) for seed in range(2))  # noqa: S311 - contents
+    writers = [threading.Thread(target=write, args=(draw,)) for draw in draws]
     for writer in writers:
         writer.start()
     try:
@@ -243,6 +244,22 @@ def test_a_file_of_no_type_is_binary(objects, tmp_path):
     stored = objects.put_file("bucket", "k", tmp_path / "file")
 
     assert stored.headers == {"content-type": "binary/octet-stream"}
+
+
+def test_only_the_bytes_asked_for_are_copied(tmp_path):
+    """
+    From where the source is, with their own ETag; what is behind them is not even read.
+    """
+    (tmp_path / "source").write_bytes(bytes(range(256)) * 20_000)
+
+    with (tmp_path / "source").open("rb") as source, (tmp_path / "part").open("wb") as part:
+        source.seek(256)
+        etag = copy_bytes(source, part, 3_000_000)
+        assert source.tell() == 3_000_256
+
+    copied = (tmp_path / "part").read_bytes()
+    assert copied == (bytes(range(256)) * 20_000)[256:3_000_256]
+    assert etag == md5_hex(copied)
 
 
 # What SageMaker downloads

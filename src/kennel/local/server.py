@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from kennel.contract import INVOCATION_BODY_BYTES
 from kennel.local.layout import HEALTH_PATH
-from kennel.local.s3.objects import BLOCK_BYTES
+from kennel.local.s3.files import BLOCK_BYTES
 from kennel.local.s3.service import S3
 from kennel.local.wire.bodies import ClientGoneError, Receive, Send, decoded, whole
 from kennel.local.wire.calls import Call, FilePart, Reply

@@ -1,8 +1,12 @@
 """Handlers of what concerns buckets, and of listing and deleting many objects."""
 
+from xml.etree.ElementTree import Element
+
 from kennel.local.s3 import documents
+from kennel.local.s3.conditions import delete_condition
 from kennel.local.s3.documents import element, flag, optional, spelling, text
 from kennel.local.s3.listing import Listing, Page, parse_token, token
+from kennel.local.s3.object_api import check_version
 from kennel.local.s3.objects import Objects
 from kennel.local.s3.requests import Request
 from kennel.local.wire.calls import Reply
@@ -134,13 +138,31 @@ def common(request: Request, listing: Listing, page: Page) -> str:
 
 
 def delete_objects(objects: Objects, request: Request) -> Reply:
-    """Delete up to a thousand objects."""
+    """Delete up to a thousand objects; what speaks against one does not keep the others."""
     document = documents.parse(request.body)
-    keys = [node.findtext("Key") for node in document.iterfind("Object")]
-    if not 0 < len(keys) <= MAX_KEYS or None in keys:
+    entries = document.findall("Object")
+    if not 0 < len(entries) <= MAX_KEYS or not all(entry.findtext("Key") for entry in entries):
         raise documents.malformed()
-    named = [key for key in keys if key is not None]
-    objects.delete(request.bucket, named)
+    objects.bucket(request.bucket)
     quiet = document.findtext("Quiet") == "true"
-    deleted = () if quiet else (element("Deleted", text("Key", key)) for key in named)
-    return xml_reply(documents.root("DeleteResult", *deleted))
+    with objects.database.transaction():
+        results = [deletion(objects, request.bucket, entry, quiet=quiet) for entry in entries]
+    return xml_reply(documents.root("DeleteResult", *results))
+
+
+def deletion(objects: Objects, bucket: str, entry: Element, *, quiet: bool) -> str:
+    """Delete one of many objects, and return its part of the answer."""
+    key = text("Key", entry.findtext("Key", ""))
+    try:
+        delete_entry(objects, bucket, entry)
+    except ApiError as error:
+        return element("Error", key, text("Code", error.code), text("Message", error.message))
+    return "" if quiet else element("Deleted", key)
+
+
+def delete_entry(objects: Objects, bucket: str, entry: Element) -> None:
+    """Delete the object that *entry* names, if it is as it says."""
+    key = entry.findtext("Key", "")
+    check_version(key, entry.findtext("VersionId", ""))
+    said = [entry.findtext(name) for name in ("ETag", "LastModifiedTime", "Size")]
+    objects.delete(bucket, [key], delete_condition(*said))

@@ -13,7 +13,8 @@ from http import HTTPStatus
 from kennel.local.s3.index import Stored
 from kennel.local.wire.errors import ApiError
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
+COPIED_RANGE = re.compile(r"bytes=(\d{1,19})-(\d{1,19})")
 
 
 def check_read(headers: Mapping[str, str], stored: Stored, names: str = "") -> bool:
@@ -29,7 +30,7 @@ def check_read(headers: Mapping[str, str], stored: Stored, names: str = "") -> b
     match, none_match = headers.get(f"{names}if-match"), headers.get(f"{names}if-none-match")
     since = moment(headers.get(f"{names}if-modified-since"))
     unmodified_since = moment(headers.get(f"{names}if-unmodified-since"))
-    modified = datetime.fromtimestamp(stored.modified_ns // 10**9, UTC)
+    modified = written(stored)
     if match is not None and not has_etag(match, stored.etag):
         raise failed("If-Match")
     if match is None and unmodified_since is not None and modified > unmodified_since:
@@ -55,14 +56,71 @@ def write_condition(headers: Mapping[str, str]) -> Callable[[Stored | None], Non
     def check(current: Stored | None) -> None:
         if none_match and current is not None:
             raise failed("If-None-Match")
-        if match is None:
-            return
-        if current is None:
-            raise ApiError("NoSuchKey", "The specified key does not exist.", HTTPStatus.NOT_FOUND)
-        if not has_etag(match, current.etag):
-            raise failed("If-Match")
+        check_match(match, current)
 
     return check
+
+
+def delete_condition(
+    match: str | None, modified: str | None, size: str | None
+) -> Callable[[Stored | None], None]:
+    """
+    Return the check that a deletion makes of what is there.
+
+    Args:
+        match: The ETag that it must have, or ``*``.
+        modified: When it must have been written, as an HTTP date.
+        size: How many bytes it must have.
+    """
+
+    def check(current: Stored | None) -> None:
+        check_match(match, current)
+        if current is None:
+            return
+        if modified is not None and moment(modified) != written(current):
+            raise failed("If-Match-Last-Modified-Time")
+        if size is not None and size != str(current.size):
+            raise failed("If-Match-Size")
+
+    return check
+
+
+def check_match(match: str | None, current: Stored | None) -> None:
+    """
+    Compare If-Match with what is there.
+
+    Raises:
+        ApiError: ``PreconditionFailed``, or ``NoSuchKey`` where nothing is.
+    """
+    if match is None:
+        return
+    if current is None:
+        raise ApiError("NoSuchKey", "The specified key does not exist.", HTTPStatus.NOT_FOUND)
+    if not has_etag(match, current.etag):
+        raise failed("If-Match")
+
+
+def copied_range(header: str | None, size: int) -> tuple[int, int]:
+    """
+    Return the (first, last) byte that x-amz-copy-source-range names; without it, all of them.
+
+    Raises:
+        ApiError: ``InvalidArgument``: unlike a reader's, it must name both, and lie in the object.
+    """
+    if header is None:
+        return 0, size - 1
+    found = COPIED_RANGE.fullmatch(header)
+    if not found:
+        message = (
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and"
+            " last are the zero-based offsets of the first and last bytes to copy"
+        )
+    elif int(found[1]) <= int(found[2]) < size:
+        return int(found[1]), int(found[2])
+    else:
+        message = f"Range specified is not valid for source object of size: {size}"
+    fields = {"ArgumentName": "x-amz-copy-source-range", "ArgumentValue": header}
+    raise ApiError("InvalidArgument", message, fields=fields)
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
@@ -95,6 +153,11 @@ def has_etag(header: str, etag: str) -> bool:
     """Say whether a list of ETags, or ``*``, has this one."""
     listed = {item.strip().removeprefix("W/").strip('"') for item in header.split(",")}
     return bool(listed & {"*", etag})
+
+
+def written(stored: Stored) -> datetime:
+    """Return when an object was written, in whole seconds as S3 shows it."""
+    return datetime.fromtimestamp(stored.modified_ns // 10**9, UTC)
 
 
 def moment(header: str | None) -> datetime | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kennel.local.s3.digests import Digests
-from kennel.local.s3.objects import BLOCK_BYTES
+from kennel.local.s3.files import BLOCK_BYTES
 from kennel.local.s3.requests import Arrived
 from kennel.local.wire.bodies import Receive, pieces
 from kennel.local.wire.chunked import ChunkedDecoder

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kennel.local.s3.digests import CHECKSUM, COMPUTED, Digest, encoded
+from kennel.local.s3.files import BLOCK_BYTES
 from kennel.local.s3.index import Stored
-from kennel.local.s3.objects import BLOCK_BYTES, Attributes, Condition, Objects
+from kennel.local.s3.objects import Attributes, Condition, Objects
 from kennel.local.s3.tree import replace
 from kennel.local.wire.errors import ApiError
 

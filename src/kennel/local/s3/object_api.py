@@ -4,10 +4,17 @@ import os
 from collections.abc import Mapping
 
 from kennel.local.s3 import documents
-from kennel.local.s3.conditions import byte_range, check_read, failed, write_condition
+from kennel.local.s3.conditions import (
+    byte_range,
+    check_read,
+    delete_condition,
+    failed,
+    write_condition,
+)
 from kennel.local.s3.documents import text
+from kennel.local.s3.files import BLOCK_BYTES
 from kennel.local.s3.index import Stored
-from kennel.local.s3.objects import BLOCK_BYTES, Attributes, Objects
+from kennel.local.s3.objects import Attributes, Objects
 from kennel.local.s3.requests import Request, attributes, copy_source
 from kennel.local.wire.calls import FilePart, Reply
 from kennel.local.wire.errors import ApiError
@@ -34,7 +41,7 @@ def put_object(objects: Objects, request: Request) -> Reply:
 
 def get_object(objects: Objects, request: Request) -> Reply:
     """Read an object, or a range of it."""
-    check_version(request)
+    check_version(request.key, request.param("versionId"))
     stored, file = objects.open(request.bucket, request.key)
     try:
         if not check_read(request.headers, stored):
@@ -56,7 +63,7 @@ def get_object(objects: Objects, request: Request) -> Reply:
 
 def head_object(objects: Objects, request: Request) -> Reply:
     """Describe an object."""
-    check_version(request)
+    check_version(request.key, request.param("versionId"))
     stored = objects.head(request.bucket, request.key)
     if not check_read(request.headers, stored):
         return Reply(304, {"etag": quoted(stored), **dates(stored)})
@@ -96,8 +103,13 @@ def overrides(request: Request) -> dict[str, str]:
 
 def delete_object(objects: Objects, request: Request) -> Reply:
     """Delete an object."""
-    check_version(request)
-    objects.delete(request.bucket, [request.key])
+    check_version(request.key, request.param("versionId"))
+    condition = delete_condition(
+        request.headers.get("if-match"),
+        request.headers.get("x-amz-if-match-last-modified-time"),
+        request.headers.get("x-amz-if-match-size"),
+    )
+    objects.delete(request.bucket, [request.key], condition)
     return Reply(204)
 
 
@@ -153,16 +165,15 @@ def copy_result(name: str, etag: str, modified_ns: int) -> str:
     return documents.root(name, times, text("ETag", f'"{etag}"'))
 
 
-def check_version(request: Request) -> None:
+def check_version(key: str, version: str) -> None:
     """
     Refuse a version that cannot be, since versioning is not in local mode.
 
     Raises:
         ApiError: ``NoSuchVersion``.
     """
-    version = request.param("versionId")
     if version not in NULL_VERSION:
-        fields = {"Key": request.key, "VersionId": version}
+        fields = {"Key": key, "VersionId": version}
         raise ApiError("NoSuchVersion", "The specified version does not exist.", 404, fields=fields)
 
 

@@ -26,7 +26,6 @@ from kennel.local.s3.tree import READ_ONLY, Tree, link
 from kennel.local.wire.context import DEFAULT_REGION
 from kennel.local.wire.errors import ApiError
 
-BLOCK_BYTES = 2**20
 READ_ATTEMPTS = 100  # as often may an object be replaced between a look at its row and its file
 
 T = TypeVar("T")
@@ -226,15 +225,21 @@ class Objects:
         finally:
             file.unlink(missing_ok=True)
 
-    def delete(self, bucket: str, keys: Iterable[str]) -> None:
-        """Delete objects; a key that is not there is fine."""
+    def delete(self, bucket: str, keys: Iterable[str], condition: Condition = anything) -> None:
+        """
+        Delete objects; a key that is not there is fine.
+
+        Args:
+            condition: Called with each of them, under the write lock and before any is gone.
+        """
         self.bucket(bucket)
         with self.database.transaction() as connection:
-            for key in keys:
-                stored = index.find(connection, bucket, key)
-                if stored is not None:
-                    index.delete(connection, bucket, key)
-                    self.tree.remove(bucket, key, overflow=stored.overflow)
+            there = [index.find(connection, bucket, key) for key in dict.fromkeys(keys)]
+            for stored in there:
+                condition(stored)
+            for stored in filter(None, there):
+                index.delete(connection, bucket, stored.key)
+                self.tree.remove(bucket, stored.key, overflow=stored.overflow)
 
     def update(self, stored: Stored) -> None:
         """Write the row of an object again, if the object is still that one."""
@@ -257,7 +262,8 @@ class Objects:
                 taken = take(stored)
                 if taken is not None:
                     return stored, taken
-            reread(self.database, stored, self.file(stored))
+            if self.find(bucket, key) == stored:
+                reread(self.database, stored, self.file(stored))
         raise ApiError("OperationAborted", f"{key} is being replaced all the time", 409)
 
     def _opened(self, stored: Stored) -> BinaryIO | None:

@@ -1,12 +1,10 @@
 """Handlers of multipart uploads."""
 
-import shutil
-
 from kennel.local.s3 import documents
-from kennel.local.s3.conditions import byte_range, check_read, failed, write_condition
+from kennel.local.s3.conditions import check_read, copied_range, failed, write_condition
 from kennel.local.s3.digests import CHECKSUM, is_checksum
 from kennel.local.s3.documents import element, flag, optional, owner, text
-from kennel.local.s3.files import file_md5_hex
+from kennel.local.s3.files import copy_bytes
 from kennel.local.s3.multipart import MAX_PART_NUMBER, Part, Upload, Uploads
 from kennel.local.s3.object_api import copy_result
 from kennel.local.s3.requests import Request, attributes, copy_source
@@ -54,12 +52,11 @@ def upload_part_copy(uploads: Uploads, request: Request) -> Reply:
         with file, target.open("xb") as part:
             if not check_read(request.headers, source, "x-amz-copy-source-"):
                 raise failed("x-amz-copy-source-if-none-match")
-            wanted = byte_range(request.headers.get("x-amz-copy-source-range"), source.size)
-            first, last = wanted or (0, source.size - 1)
+            wanted = request.headers.get("x-amz-copy-source-range")
+            first, last = copied_range(wanted, source.size)
             file.seek(first)
-            shutil.copyfileobj(file, part)
-            part.truncate(last - first + 1)
-        added = uploads.add_part(upload, number, target, file_md5_hex(target), {})
+            etag = copy_bytes(file, part, last - first + 1)
+        added = uploads.add_part(upload, number, target, etag, {})
     finally:
         target.unlink(missing_ok=True)
     return xml_reply(copy_result("CopyPartResult", added.etag, added.modified_ns))
