@@ -151,9 +151,10 @@ def test_a_bad_picture_is_reported_and_the_rest_go_on(kennel, endpoint, data, tm
 
     done = kennel("predict", tmp_path / "bad.jpg", good, "--endpoint", endpoint, code=1)
 
-    bad_row, good_row = done.stdout.splitlines()[1:]
-    assert "not classified" in bad_row
+    good_row, _, count, bad_row, *_ = done.stdout.splitlines()[1:]
     assert "%" in good_row
+    assert count == "not classified: 1"
+    assert "not a picture" in bad_row
 
 
 @pytest.fixture

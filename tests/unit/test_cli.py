@@ -39,7 +39,11 @@ class Recorder(BaseHTTPRequestHandler):
         self.answer(200)
 
     def do_POST(self):
-        operation = self.headers["X-Amz-Target"].removeprefix("SageMaker.")
+        if "X-Amz-Target" not in self.headers:  # an invocation
+            missing = {"message": "Endpoint x of account 123456789012 not found."}
+            self.answer(400, json.dumps(missing).encode(), kind="ValidationError")
+            return
+        operation = self.headers["X-Amz-Target"].rpartition(".")[2]
         self.server.seen.append((operation, json.loads(self.body())))
         if operation == "DescribeEndpoint":
             error = {"__type": "ValidationException", "message": 'Could not find endpoint "x".'}
@@ -47,16 +51,19 @@ class Recorder(BaseHTTPRequestHandler):
         elif operation.startswith("Create"):
             self.answer(200, json.dumps({f"{operation[6:]}Arn": "arn:aws:x"}).encode())
         else:
-            names = ("TrainingJobSummaries", "EndpointConfigs", "Models")
-            self.answer(200, json.dumps({name: [] for name in names}).encode())
+            names = ("TrainingJobSummaries", "EndpointConfigs", "Models", "logStreams")
+            there = {"Endpoints": [{"EndpointName": "wolves"}]} | {name: [] for name in names}
+            self.answer(200, json.dumps(there).encode())
 
     def body(self):
         if "Content-Length" in self.headers:
             return self.rfile.read(int(self.headers["Content-Length"]))
         return b""
 
-    def answer(self, status, body=b""):
+    def answer(self, status, body=b"", kind=None):
         self.send_response(status)
+        if kind:
+            self.send_header("x-amzn-ErrorType", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -193,6 +200,8 @@ def test_a_deployment_is_shown_precisely_too(aws, capsys, valid_request):
         pytest.param(["logs"], "kennel train", id="no-job"),
         pytest.param(["deploy"], "kennel jobs", id="nothing-to-deploy"),
         pytest.param(["predict", "nowhere.jpg"], "there is no picture nowhere.jpg", id="picture"),
+        pytest.param(["predict", "pets"], "--endpoint with one of wolves", id="no-endpoint"),
+        pytest.param(["logs", "--endpoint", "pets"], "there is no endpoint pets", id="no-log"),
         pytest.param(["data", "stage", "nowhere"], "nowhere is no folder", id="folder"),
     ],
 )
@@ -346,18 +355,38 @@ def test_a_bad_dataset_fails_the_check(tmp_path, capsys):
 
 def test_predictions_are_a_row_a_picture():
     """
-    The likeliest first, and a picture that could not be classified says why among the others.
+    The likeliest first; the pictures that could not be classified stand below, with the reasons.
     """
     found = [
         Prediction(Path("a/1.jpg"), (Guess("cat", 0.9), Guess("dog", 0.1))),
-        Prediction(Path("a/2.jpg"), error=ImageError("not a picture")),
+        Prediction(Path("a/2.jpg"), error=ImageError("not a picture", expected="JPEG")),
+        Prediction(Path("a/10.jpg"), (Guess("dog", 1.0),)),
     ]
 
-    assert show.predictions(found).splitlines() == [
-        "picture  1.                             2.",
-        "1.jpg    cat 90.0%                      dog 10.0%",
-        "2.jpg    not classified: not a picture",
+    assert show.predictions(found, width=80).splitlines() == [
+        "picture  1.          2.",
+        "1.jpg    cat 90.0%   dog 10.0%",
+        "10.jpg   dog 100.0%",
+        "",
+        "not classified: 1",
+        "  2.jpg: not a picture",
+        "    expected: JPEG",
     ]
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"), [(200, 3), (40, 3), (39, 2), (1, 1)], ids=["wide", "just", "less", "least"]
+)
+def test_a_table_of_predictions_fits_the_terminal(width, shown):
+    """
+    Classes that do not fit are left out, and that is said; the likeliest is always there.
+    """
+    guesses = (Guess("cat", 0.8), Guess("dog", 0.1), Guess("eel", 0.1))
+
+    table, *note = show.predictions([Prediction(Path("1.jpg"), guesses)], width=width).split("\n(")
+
+    assert table.splitlines()[0].split() == ["picture", *(f"{n + 1}." for n in range(shown))]
+    assert note == ([] if shown == 3 else [f"{shown} of 3 classes fit here; --json has all)"])
 
 
 @pytest.mark.parametrize(

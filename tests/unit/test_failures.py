@@ -58,8 +58,17 @@ def answered(code, message, operation="CreateTrainingJob"):
         pytest.param(
             answered("ValidationException", 'Could not find endpoint "x"'),
             JobError,
-            "kennel jobs",
+            "another --endpoint",
             id="missing",
+        ),
+        pytest.param(
+            answered("ValidationException", "Could not find model data at s3://b/m.tar.gz."),
+            JobError,
+            "kennel deploy with another job",
+            id="no-model",
+        ),
+        pytest.param(
+            answered("ResourceNotFound", "no such job"), JobError, "kennel jobs", id="no-job"
         ),
         pytest.param(
             answered("NotInLocalMode", "not in local mode: X"),
@@ -101,18 +110,30 @@ def test_an_error_says_what_to_try(error, kind, says):
     assert says in str(explained)
 
 
-def test_what_a_container_said_is_passed_on():
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param(
+            '{"error": "not an image", "expected": "JPEG", "try": "another"}',
+            "not an image\n  expected: JPEG\n  try: another",
+            id="kennels",
+        ),
+        pytest.param("busy", "the endpoint's container answered: busy", id="text"),
+        pytest.param("[1]", "the endpoint's container answered: [1]", id="json"),
+    ],
+)
+def test_what_a_container_said_is_passed_on(body, expected):
     """
-    A model error shows the container's own message, not SageMaker's wrapping.
+    A model error shows the container's own words, not SageMaker's wrapping.
     """
     response = {
         "Error": {"Code": "ModelError", "Message": "Received client error (400) from …"},
-        "OriginalMessage": '{"error": "not an image"}',
+        "OriginalMessage": body,
     }
 
     explained = failures.explain(ClientError(response, "InvokeEndpoint"))
 
-    assert 'answered: {"error": "not an image"}' in str(explained)
+    assert str(explained) == expected
 
 
 def test_a_bug_keeps_its_traceback():

@@ -136,7 +136,7 @@ def test_the_region_falls_back_to_awss_own_variables(load, environment, expected
         pytest.param("[train]\nkeep_alive_s = 99999", {}, r"from 0 to 21600", id="above-range"),
         pytest.param("[images]\ntrain = 3", {}, r"text in quotes", id="not-a-text"),
         pytest.param('[aws]\nrole = "admin"', {}, r"arn:aws:iam::123456789012", id="role"),
-        pytest.param('[deploy]\nendpoint = "a_b"', {}, r"1 to 63 letters, digits and hyphens", id="endpoint"),
+        pytest.param('[deploy]\nendpoint = "a_b"', {}, r"1 to 63 letters, digits", id="endpoint"),
         pytest.param("[train]\nenvironment = 3", {}, r"a table \[train.environment\]", id="table"),
         pytest.param("[train.hyperparameters]\nlr = [1]", {}, r"text, number", id="list"),
         pytest.param("region = 3", {}, r"outside a section", id="no-section"),

@@ -15,7 +15,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 VARIABLE = "KENNEL_COMMAND"  # set by kennel local run: what stands before a command that asks AWS
-ON_AWS = ("train", "logs", "jobs", "describe", "stop", "deploy", "predict", "delete", "data stage")
+ON_AWS = (
+    "train",
+    "logs",
+    "jobs",
+    "describe",
+    "results",
+    "stop",
+    "deploy",
+    "predict",
+    "delete",
+    "data stage",
+)
 HERE = ("data check", "data digits", "hyperparameters", "local", "demo")  # ask no AWS
 PATTERN = re.compile(
     rf"(?<![\w./-])(?P<run>-- )?kennel (?P<what>{'|'.join((*ON_AWS, *HERE))}|…)(?![\w-])"

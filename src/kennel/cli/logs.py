@@ -19,6 +19,8 @@ def logs(args: argparse.Namespace) -> int:
     if args.endpoint:
         return _endpoint(aws, args.endpoint, follow=args.follow)
     name = args.job or lookup.latest(aws.sagemaker)
+    if not args.job:
+        show.talk(f"the latest training job: {name}")
     lookup.job(aws.sagemaker, name)  # a wrong name is an error, not an empty log
     reader = watch.training_log(aws.logs, name)
     if not args.follow:
@@ -30,9 +32,10 @@ def logs(args: argparse.Namespace) -> int:
 
 
 def _endpoint(aws: Aws, name: str, *, follow: bool) -> int:
-    """Print an endpoint's log. It has no end: to stop following is the user's to do."""
+    """Print an endpoint's log, which outlives it. To stop following is the user's to do."""
     reader = watch.endpoint_log(aws.logs, name)
-    _print(reader)
+    if not _print(reader) and lookup.endpoint(aws.sagemaker, name) is None:
+        raise lookup.no_endpoint(aws.sagemaker, name)
     for looks in count() if follow else ():
         start = time.monotonic()
         _print(reader)
@@ -40,6 +43,9 @@ def _endpoint(aws: Aws, name: str, *, follow: bool) -> int:
     return 0
 
 
-def _print(reader: LogReader) -> None:
-    for line in reader.new_lines():
+def _print(reader: LogReader) -> int:
+    """Print the lines that are new; return how many they are."""
+    lines = list(reader.new_lines())
+    for line in lines:
         show.result(line.text)
+    return len(lines)

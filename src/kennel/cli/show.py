@@ -4,6 +4,7 @@ How things look: aligned columns on standard output, progress and status on stan
 On a terminal the last line is alive; in a CI log there are plain lines and nothing else.
 """
 
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from kennel.cli import hints
 from kennel.datasets.stage import Upload
 from kennel.jobs import watch
 from kennel.jobs.lookup import Answer
-from kennel.jobs.predict import Prediction
+from kennel.jobs.predict import Guess, Prediction
 from kennel.jobs.watch import Ended, Event, Line, Status
 
 WATCHED = ("valid_accuracy", "test_accuracy")  # what the status line has room for
@@ -147,29 +148,60 @@ class _View:
         show("  ".join([self._detail, *known]))
 
 
+def near(path: Path) -> Path:
+    """Return *path* as seen from the current folder where it is below it, else as it is."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def metrics(values: Mapping[str, float]) -> str:
     """Render the last value of every metric."""
     return columns([(name, f"{value:.6g}") for name, value in values.items()], indent="  ")
 
 
-def predictions(found: Sequence[Prediction]) -> str:
-    """Render a row a picture: its name, then class and probability, the likeliest first."""
-    names = _short([prediction.path for prediction in found])
-    cells = [_cells(prediction) for prediction in found]
-    most = max((len(row) for row in cells), default=0)
-    head = ["picture", *(f"{rank + 1}." for rank in range(most))]
-    rows = [[n, *c, *[""] * (most - len(c))] for n, c in zip(names, cells, strict=True)]
-    return columns([head, *rows])
+def predictions(found: Sequence[Prediction], *, width: int) -> str:
+    """
+    Render a row a picture, the likeliest class first, then the pictures that could not be.
+
+    Args:
+        width: In characters: as many of the classes are shown as fit, one at least.
+    """
+    names = dict(zip([prediction.path for prediction in found], _short(found), strict=True))
+    classified = [prediction for prediction in found if not prediction.error]
+    failed = [(names[p.path], p.error) for p in found if p.error]
+    rows = [[names[p.path], *map(_guess, p.guesses)] for p in classified]
+    parts = [_fitting(rows, width)] if rows else []
+    if failed:
+        told = [f"  {name}: {error}".replace("\n", "\n  ") for name, error in failed]
+        parts.append("\n".join([f"not classified: {len(failed)}", *told]))
+    return "\n\n".join(parts)
 
 
-def _cells(prediction: Prediction) -> list[str]:
-    if prediction.error:
-        return [f"not classified: {prediction.error.problem}"]
-    return [f"{guess.class_name} {guess.probability:.1%}" for guess in prediction.guesses]
+def width() -> int:
+    """Return how wide a table may be: as the terminal or COLUMNS says, else 100 characters."""
+    return shutil.get_terminal_size(fallback=(100, 24)).columns
 
 
-def _short(paths: Sequence[Path]) -> list[str]:
+def _guess(guess: Guess) -> str:
+    return f"{guess.class_name} {guess.probability:.1%}"
+
+
+def _fitting(rows: Sequence[Sequence[str]], width: int) -> str:
+    """Align *rows*, of a name and its guesses, leaving out the guesses that do not fit."""
+    most = max(1, max(map(len, rows)) - 1)
+    whole = [[*row, *[""] * (most + 1 - len(row))] for row in rows]
+    for shown in range(most, 0, -1):
+        head = ["picture", *(f"{rank}." for rank in range(1, shown + 1))]
+        table = columns([head, *(row[: shown + 1] for row in whole)])
+        if max(map(len, table.splitlines())) <= width:
+            break
+    left = f"\n({shown} of {most} classes fit here; --json has all)" if shown < most else ""
+    return table + left
+
+
+def _short(found: Sequence[Prediction]) -> list[str]:
     """Leave out the folders that all pictures share."""
+    paths = [prediction.path for prediction in found]
     parents = {path.parent for path in paths}
     if len(parents) == 1:
         return [path.name for path in paths]

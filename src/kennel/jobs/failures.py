@@ -4,6 +4,7 @@ What an AWS error means for the user, and what to try.
 Pure: a botocore error in, one of ours out. ``explained`` is where commands catch them.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -103,10 +104,20 @@ def _answered(error: ClientError) -> KennelError:
     if code in CREDENTIALS:
         return SettingsError(f"{operation}: {CREDENTIALS[code]}", remedy=LOGIN)
     if code == "ModelError":
-        said = error.response.get("OriginalMessage") or message
-        return JobError(f"the endpoint's container answered: {said}")
+        return _said(error.response.get("OriginalMessage") or message)
     expected, remedy = _advice(error)
     return JobError(f"{operation}: {code}: {message}", expected=expected, remedy=remedy)
+
+
+def _said(body: str) -> KennelError:
+    """Return what a container has answered: in the words of kennel.serving, if they are its."""
+    try:
+        said = json.loads(body)
+        problem = str(said["error"])
+    except (ValueError, TypeError, KeyError):
+        return JobError(f"the endpoint's container answered: {body}")
+    parts = {"expected": said.get("expected"), "remedy": said.get("try")}
+    return JobError(problem, **{name: str(text) for name, text in parts.items() if text})
 
 
 def _advice(error: ClientError) -> tuple[str, str]:
@@ -119,8 +130,16 @@ def _advice(error: ClientError) -> tuple[str, str]:
     if code in THROTTLED:
         return "fewer requests at a time", "the same again in a minute"
     if is_missing(error):
-        return "", "kennel jobs, and the region and the names in kennel.toml"
+        return "", _where_it_may_be(message_of(error).lower())
     return "", ""
+
+
+def _where_it_may_be(said: str) -> str:
+    if "model data" in said:
+        return "kennel deploy with another job (kennel jobs lists them) or a model.tar.gz in S3"
+    if "endpoint" in said:
+        return "kennel deploy, or another --endpoint"
+    return "kennel jobs, and the region and the names in kennel.toml"
 
 
 def _denied(operation: str, message: str) -> KennelError:
