@@ -374,6 +374,21 @@ def test_buckets(s3, bucket):
     assert refused(s3.head_bucket, Bucket=bucket)[1] == 404
 
 
+def test_a_bucket_takes_its_uploads_with_it(s3, bucket):
+    """
+    Made again under the same name, it knows nothing of them.
+    """
+    key = {"Bucket": bucket, "Key": "k"}
+    upload = s3.create_multipart_upload(**key)["UploadId"]
+    s3.upload_part(**key, UploadId=upload, PartNumber=1, Body=b"part")
+
+    s3.delete_bucket(Bucket=bucket)
+    s3.create_bucket(Bucket=bucket)
+
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+    assert refused(s3.list_parts, **key, UploadId=upload) == ("NoSuchUpload", 404)
+
+
 def test_a_bucket_in_another_region_names_it(api):
     """
     As on AWS, where forgetting it is an error; having it already is one too.

@@ -155,6 +155,21 @@ def test_a_client_that_goes_away_leaves_nothing(server, state, bucket, aws):
     assert "Contents" not in aws("s3").list_objects_v2(Bucket=bucket)
 
 
+def test_a_bucket_that_is_deleted_leaves_no_parts(state, bucket, aws):
+    """
+    The files of unfinished uploads go with it.
+    """
+    s3, key = aws("s3"), {"Bucket": bucket, "Key": "k"}
+    upload = s3.create_multipart_upload(**key)["UploadId"]
+    s3.upload_part(**key, UploadId=upload, PartNumber=1, Body=b"part")
+    parts = state / "s3" / ".multipart" / upload
+    assert len(list(parts.iterdir())) == 1
+
+    s3.delete_bucket(Bucket=bucket)
+
+    assert not parts.exists()
+
+
 def test_compressed_requests_are_unpacked(request_):
     """
     boto3 compresses large puts of logs.

@@ -6,6 +6,7 @@ from kennel.local.s3 import documents
 from kennel.local.s3.conditions import delete_condition
 from kennel.local.s3.documents import element, flag, optional, spelling, text
 from kennel.local.s3.listing import Listing, Page, parse_token, token
+from kennel.local.s3.multipart import Uploads
 from kennel.local.s3.object_api import check_version
 from kennel.local.s3.objects import Objects
 from kennel.local.s3.requests import Request
@@ -50,9 +51,9 @@ def head_bucket(objects: Objects, request: Request) -> Reply:
     return Reply(200, {"x-amz-bucket-region": objects.bucket(request.bucket).region})
 
 
-def delete_bucket(objects: Objects, request: Request) -> Reply:
-    """Delete an empty bucket."""
-    objects.delete_bucket(request.bucket)
+def delete_bucket(uploads: Uploads, request: Request) -> Reply:
+    """Delete a bucket without objects; uploads to it end."""
+    uploads.delete_bucket(request.bucket)
     return Reply(204)
 
 

@@ -82,11 +82,11 @@ class Uploads:
         self, bucket: str, key: str, attributes: Attributes, *, algorithm: str, whole: bool
     ) -> Upload:
         """Start an upload."""
-        self.objects.bucket(bucket)
         values = (uuid.uuid4().hex, bucket, key, time.time_ns())
         upload = Upload(*values, attributes.headers, attributes.tags, algorithm, whole)
         texts = (json.dumps(attributes.headers), json.dumps(attributes.tags))
         with self._database.transaction() as connection:
+            self.objects.bucket(bucket)
             insert = "INSERT INTO s3_uploads VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
             connection.execute(insert, (*values, *texts, algorithm, whole))
         return upload
@@ -166,6 +166,19 @@ class Uploads:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM s3_uploads WHERE id = ?", (upload.id,))
             shutil.rmtree(self._folder(upload), ignore_errors=True)
+
+    def delete_bucket(self, bucket: str) -> None:
+        """
+        Delete an empty bucket, and what was being uploaded to it.
+
+        Raises:
+            ApiError: ``BucketNotEmpty``.
+        """
+        with self._database.transaction():
+            unfinished = self.in_progress(bucket, "")
+            self.objects.delete_bucket(bucket)
+            for upload in unfinished:
+                self.abort(upload)
 
     def _join(
         self, upload: Upload, parts: Sequence[Part], target: Path, digest: Digest | None

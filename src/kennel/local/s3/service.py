@@ -44,7 +44,6 @@ OBJECT_ROUTES: Mapping[Route, Callable[[Objects, Request], Reply]] = {
     ("bucket", "GET", ""): bucket_api.list_objects,
     ("bucket", "PUT", ""): bucket_api.create_bucket,
     ("bucket", "HEAD", ""): bucket_api.head_bucket,
-    ("bucket", "DELETE", ""): bucket_api.delete_bucket,
     ("bucket", "GET", "location"): bucket_api.get_bucket_location,
     ("bucket", "GET", "versioning"): bucket_api.get_bucket_versioning,
     ("bucket", "POST", "delete"): bucket_api.delete_objects,
@@ -58,6 +57,7 @@ OBJECT_ROUTES: Mapping[Route, Callable[[Objects, Request], Reply]] = {
     ("object", "DELETE", "tagging"): tags.delete_object_tagging,
 }
 UPLOAD_ROUTES: Mapping[Route, Callable[[Uploads, Request], Reply]] = {
+    ("bucket", "DELETE", ""): bucket_api.delete_bucket,
     ("bucket", "GET", "uploads"): upload_api.list_multipart_uploads,
     ("object", "POST", "uploads"): upload_api.create_multipart_upload,
     ("object", "PUT", "uploadId"): upload_api.upload_part,
