@@ -28,15 +28,16 @@ MODEL_ARCHIVE = "model.tar.gz"
 OUTPUT_ARCHIVE = "output.tar.gz"
 
 # What kennel.training prints, a line an epoch and two at the end, for CreateTrainingJob's
-# MetricDefinitions: name -> regular expression with one group
+# MetricDefinitions: name -> regular expression with one group. Other lines have an lr= as well.
+_EPOCH = r"epoch=\d+/\d+ .*\b"
 METRIC_DEFINITIONS: Mapping[str, str] = MappingProxyType(
     {
-        "train_loss": r"train_loss=([0-9.]+)",
-        "train_accuracy": r"train_accuracy=([0-9.]+)",
-        "valid_loss": r"valid_loss=([0-9.]+)",
-        "valid_accuracy": r"valid_accuracy=([0-9.]+)",
-        "lr": r"\blr=([0-9.e+-]+)",
-        "images_per_s": r"images_per_s=([0-9.]+)",
+        "train_loss": _EPOCH + r"train_loss=([0-9.]+)",
+        "train_accuracy": _EPOCH + r"train_accuracy=([0-9.]+)",
+        "valid_loss": _EPOCH + r"valid_loss=([0-9.]+)",
+        "valid_accuracy": _EPOCH + r"valid_accuracy=([0-9.]+)",
+        "lr": _EPOCH + r"lr=([0-9.e+-]+)",
+        "images_per_s": _EPOCH + r"images_per_s=([0-9.]+)",
         "test_loss": r"Test set: Average loss: ([0-9.]+)",
         "test_accuracy": r"Test set: Average accuracy: ([0-9.]+)",
     }

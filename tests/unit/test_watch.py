@@ -9,6 +9,7 @@ from kennel import contract
 from kennel.errors import JobError
 from kennel.jobs import watch
 from kennel.jobs.watch import Ended, Line, LogReader, Status
+from kennel.training.hyperparameters import Hyperparameters
 
 STREAM = "job/algo-1-1700000000"
 
@@ -227,8 +228,30 @@ def test_metrics_are_read_as_sagemaker_reads_them():
     """
     assert set(contract.METRIC_DEFINITIONS) >= {"valid_accuracy", "test_accuracy"}
     assert watch.metrics_in("Test set: Average accuracy: 0.9500") == {"test_accuracy": 0.95}
-    assert watch.metrics_in("valid_accuracy=0.5")["valid_accuracy"] == 0.5
-    assert watch.metrics_in("valid_accuracy=...") == {}
+    assert watch.metrics_in("epoch=1/9 valid_accuracy=0.5")["valid_accuracy"] == 0.5
+    assert watch.metrics_in("epoch=1/9 valid_accuracy=...") == {}
+
+
+def test_the_hyperparameters_are_no_metrics():
+    """
+    A job that failed before its first epoch has measured nothing, though its log says lr=0.01.
+    """
+    assert watch.metrics_in(f"hyperparameters: {Hyperparameters()}") == {}
+
+
+def test_what_a_job_is_judged_by_comes_first():
+    """
+    The rest of the metrics keep SageMaker's order.
+    """
+    names = ("lr", "valid_accuracy", "train_loss", "test_accuracy")
+    described = {"FinalMetricDataList": [{"MetricName": name, "Value": 0.5} for name in names]}
+
+    assert list(watch.final_metrics(described)) == [
+        "test_accuracy",
+        "valid_accuracy",
+        "lr",
+        "train_loss",
+    ]
 
 
 @pytest.mark.parametrize("status", ["Failed", "Stopped"])
