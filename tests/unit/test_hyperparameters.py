@@ -98,6 +98,14 @@ def test_an_unknown_name_brings_the_nearest_known_one(given, nearest):
     assert f"try: {nearest}, a" in str(caught.value)
 
 
+def test_an_unknown_model_brings_the_nearest_known_one():
+    """
+    Before a job is paid for, and without torch.
+    """
+    with pytest.raises(HyperparameterError, match=r"(?s)no model 'resnet81'.*try: resnet18"):
+        parse({"model": "resnet81"})
+
+
 def test_all_mistakes_are_named_at_once():
     """
     A request is not mended one error at a time.

@@ -6,6 +6,7 @@ from torch import nn
 
 from kennel.errors import DataError, HyperparameterError
 from kennel.vision import models
+from kennel.vision.classifiers import CLASSIFIERS
 
 # One of each family that builds its head in its own way, the smallest of each.
 FAMILIES = [
@@ -70,11 +71,12 @@ def test_the_head_of_every_family_is_found(name):
 
 def test_every_classifier_of_torchvision_is_known():
     """
-    The classifiers are all there, and nothing else of torchvision is.
+    The classifiers are all there, for those without torch too, and nothing else of torchvision is.
     """
     known = models.names()
 
     assert {"resnet18", "resnet50", "mobilenet_v2", *FAMILIES} <= set(known)
+    assert tuple(known) == CLASSIFIERS
     assert not [name for name in known if "quantized" in name or "rcnn" in name or "r3d" in name]
 
 
@@ -273,6 +275,30 @@ def test_what_is_no_state_dict_is_a_data_error(tmp_path, write, capfd):
     with pytest.raises(DataError, match=r"weights\.pth"):
         models.read_state_dict(tmp_path / "weights.pth")
     assert "unpickled" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [
+        pytest.param(
+            lambda path: path.write_bytes(b"# my weights"), "Unsupported operand 35", id="a-text"
+        ),
+        pytest.param(
+            lambda path: torch.save({"w": Evil()}, path), "Unsupported global", id="a-function"
+        ),
+        pytest.param(lambda path: path.write_bytes(b""), "EOFError", id="empty"),
+    ],
+)
+def test_nobody_is_advised_to_trust_a_file_of_weights(tmp_path, write, reason):
+    """
+    Torch's own message says what it found, and then how to run whatever code the file brings.
+    """
+    write(tmp_path / "weights.pth")
+
+    with pytest.raises(DataError, match=reason) as caught:
+        models.read_state_dict(tmp_path / "weights.pth")
+
+    assert not [word for word in ("weights_only", "safe_globals") if word in str(caught.value)]
 
 
 def test_imagenet_weights_come_from_the_cache_or_say_where_to_put_them(tmp_path, monkeypatch):

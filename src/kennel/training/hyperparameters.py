@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, fields
 from kennel.contract import RESERVED_HYPERPARAMETER_PREFIXES
 from kennel.errors import HyperparameterError
 from kennel.training.values import AUTO, Row, Value, allowed, article, kind, name, read, shown
+from kennel.vision import classifiers
 
+MODELS = classifiers.CLASSIFIERS
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULERS = ("none", "cosine", "step", "onecycle")
 AUGMENTATIONS = ("none", "flip", "crop", "color", "trivial")  # kennel.vision.preprocessing's
@@ -164,7 +166,9 @@ def _add(values: dict[str, Value], table: Mapping[str, Row], given: str, text: o
             f"hyperparameter {known} is given twice, with dashes and with underscores",
             remedy=f"keep {known} alone",
         )
-    values[known] = read(table[known], text)
+    value = values[known] = read(table[known], text)
+    if known == "model" and value not in MODELS:
+        raise classifiers.unknown(str(value))
 
 
 def _unknown(given: str, table: Mapping[str, Row]) -> HyperparameterError:

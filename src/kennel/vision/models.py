@@ -6,7 +6,6 @@ Detection, segmentation, video and quantised models are not here. The artifact o
 kennel.vision.artifact.
 """
 
-import difflib
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from kennel.errors import DataError, HyperparameterError
+from kennel.vision import classifiers
 
 StateDict = Mapping[str, Tensor]
 
@@ -30,6 +30,8 @@ _WRAPPERS: Final = ("state_dict", "model", "model_state_dict")
 _PREFIXES: Final = re.compile(r"^(module\.|_orig_mod\.)+")  # DistributedDataParallel, torch.compile
 _OLD_DENSENET: Final = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 _NAMED_AT_MOST: Final = 3
+_UNPICKLER: Final = "WeightsUnpickler error:"  # what torch finds wrong stands behind it
+_ADVICE: Final = re.compile(r"\. Please |\n\nCheck the documentation")  # and then how to trust it
 
 
 def names() -> list[str]:
@@ -51,7 +53,7 @@ def build(name: str, num_classes: int, *, image_size: int = 224) -> nn.Module:
         HyperparameterError: No such model, or it cannot be built for that size.
     """
     if name not in names():
-        raise _unknown(name)
+        raise classifiers.unknown(name)
     try:
         model: nn.Module = torchvision.models.get_model(
             name, weights=None, num_classes=num_classes, **_arguments(name, image_size)
@@ -59,15 +61,6 @@ def build(name: str, num_classes: int, *, image_size: int = 224) -> nn.Module:
     except (ValueError, AssertionError, RuntimeError) as error:
         raise _wrong_size(name, image_size, error) from error
     return model
-
-
-def _unknown(name: str) -> HyperparameterError:
-    nearest = difflib.get_close_matches(name.lower(), names(), n=3, cutoff=0.5)
-    return HyperparameterError(
-        f"there is no model {name!r}",
-        expected="the name of a torchvision classifier, such as resnet18 or mobilenet_v2",
-        remedy=", ".join(nearest),
-    )
 
 
 def _arguments(name: str, image_size: int) -> dict[str, Any]:
@@ -225,12 +218,17 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         document = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
-            f"cannot read the weights {path}: {reason[0]}",
+            f"cannot read the weights {path}: {_reason(error)}",
             expected="a state dict written by torch.save(model.state_dict(), path)",
         ) from error
     return _state_dict_in(document, path)
+
+
+def _reason(error: Exception) -> str:
+    """Return what torch found, without its advice to run whatever code the file brings."""
+    text = _ADVICE.split(str(error).rpartition(_UNPICKLER)[2])[0].strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _state_dict_in(document: object, path: Path) -> dict[str, Tensor]:
@@ -255,7 +253,7 @@ def imagenet_state_dict(name: str) -> dict[str, Tensor]:
         DataError: They are neither cached nor to be had over the network.
     """
     if name not in names():
-        raise _unknown(name)
+        raise classifiers.unknown(name)
     weights = torchvision.models.get_model_weights(name).DEFAULT
     try:
         return dict(weights.get_state_dict(progress=False, check_hash=True))
