@@ -63,6 +63,7 @@ class Staging:
     uploads: tuple[Upload, ...]
     unchanged: int
     stale: tuple[str, ...]  # keys under the prefix that the folder does not have
+    skipped: tuple[Path, ...] = ()  # links to nothing
 
     @property
     def size(self) -> int:
@@ -90,7 +91,7 @@ def plan(
     Raises:
         DataError: No files, a name that is no S3 key, a file that cannot be read.
     """
-    found = files(folder, prefix)
+    found, skipped = files(folder, prefix)
     with ThreadPoolExecutor(WORKERS) as pool:
         uploads = tuple(pool.map(_upload, found.values(), found))
         changed = pool.map(lambda u: not _is_stored(u, listing.get(u.key), has_md5), uploads)
@@ -101,24 +102,28 @@ def plan(
         uploads=wanted,
         unchanged=len(found) - len(wanted),
         stale=tuple(sorted(set(listing) - set(found))),
+        skipped=skipped,
     )
 
 
-def files(folder: Path, prefix: str) -> dict[str, Path]:
-    """Return key → path of every file of every split, hidden ones left out."""
+def files(folder: Path, prefix: str) -> tuple[dict[str, Path], tuple[Path, ...]]:
+    """Return key → path of the files of every split but hidden ones, and the links to nothing."""
     if not folder.is_dir():
         raise DataError(
             f"{folder} is no folder", expected=folders.LAYOUT, remedy="kennel data digits DIR"
         )
     splits = folders.find_splits(folder) or {"train": folder}
+    inside = {path: (split, top) for split, top in splits.items() for path in folders.files(top)}
+    skipped = {path: None for path in inside if path.is_symlink() and not path.exists()}
     found = {
-        _key(f"{prefix}/{split}/{path.relative_to(inside).as_posix()}", path): path
-        for split, inside in splits.items()
-        for path in folders.files(inside)
+        _key(f"{prefix}/{split}/{path.relative_to(top).as_posix()}", path): path
+        for path, (split, top) in inside.items()
+        if path not in skipped
     }
     if not found:
-        raise DataError(f"{folder} holds no files", expected=folders.LAYOUT)
-    return found
+        links = f" but {len(skipped)} links to nothing" if skipped else ""
+        raise DataError(f"{folder} holds no files{links}", expected=folders.LAYOUT)
+    return found, tuple(skipped)
 
 
 def single(path: Path, prefix: Callable[[str], str]) -> Upload:
