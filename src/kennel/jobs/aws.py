@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 
 from kennel import contract
+from kennel.errors import JobError
 from kennel.jobs.clients import Client
 from kennel.jobs.failures import explained, no_region
 from kennel.jobs.plan import Call
@@ -82,6 +83,13 @@ class Aws:
 
 
 def send(aws: Aws, calls: Iterable[Call]) -> None:
-    """Make *calls* in order. The first failure stops the rest and propagates."""
+    """
+    Make *calls* in order. The first failure stops the rest and propagates.
+
+    Raises:
+        JobError: DeleteObjects has left something: its answer says so, and is no error to boto3.
+    """
     for call in calls:
-        getattr(aws.client(call.service), call.operation)(**call.request)
+        answer = getattr(aws.client(call.service), call.operation)(**call.request)
+        for left in answer.get("Errors", ()):
+            raise JobError(f"{left['Key']} could not be deleted: {left['Code']}: {left['Message']}")
