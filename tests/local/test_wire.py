@@ -261,6 +261,20 @@ def test_a_presigned_url_needs_no_keys(aws, bucket, version):
     assert (put[0], got) == (200, (200, b"hello"))
 
 
+@pytest.mark.parametrize("disposition", ["attachment; filename=日本.jpg", "a\r\nX-B: c"])
+def test_a_header_that_http_cannot_carry_is_refused(aws, bucket, disposition):
+    """
+    InvalidArgument, in words that boto3 reads.
+    """
+    s3 = aws("s3")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+
+    with pytest.raises(ClientError, match="ISO-8859-1") as caught:
+        s3.get_object(Bucket=bucket, Key="k", ResponseContentDisposition=disposition)
+
+    assert caught.value.response["Error"]["Code"] == "InvalidArgument"
+
+
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 def test_a_presigned_url_expires(aws, bucket, version):
     """

@@ -29,13 +29,14 @@ from kennel.local.wire.context import REGION
 from kennel.local.wire.errors import ApiError, not_in_local_mode
 from kennel.local.wire.json_protocol import JsonService
 from kennel.local.wire.query_protocol import QueryService
-from kennel.local.wire.replies import error_reply, json_reply
+from kennel.local.wire.replies import error_reply, fits_header, json_reply
 
 LOCAL_HOST = re.compile(r"(?:(?:[a-z0-9._-]+\.)?localhost|127\.0\.0\.1|\[::1\])(?::\d+)?")
 INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
 MAX_API_BYTES = 64 * 2**20
 API_THREADS = 16
-INVOCATION_THREADS = 64  # each waits for its endpoint for up to a minute
+# Each waits for its endpoint for up to a minute, and holds two of a process's usual 1,024 files.
+INVOCATION_THREADS = 400
 NO_CONTENT = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 T = TypeVar("T")
@@ -104,7 +105,7 @@ class Server:
         try:
             check_origin(call)
             REGION.set(call.signer.region if call.signer else REGION.get())
-            return await self._answer(call, receive)
+            return sendable(await self._answer(call, receive))
         except ApiError as error:
             return error_reply(error, call)
         except ClientGoneError:
@@ -161,28 +162,46 @@ async def in_thread(threads: ThreadPoolExecutor, work: Callable[..., T], *argume
     return await asyncio.get_running_loop().run_in_executor(threads, run, work, *arguments)
 
 
+def sendable(reply: Reply) -> Reply:
+    """
+    Return the answer, while it can still be another one.
+
+    Raises:
+        ValueError: HTTP cannot carry one of its headers.
+    """
+    for name, value in reply.headers.items():
+        if not fits_header(value):
+            if isinstance(reply.body, FilePart):
+                reply.body.file.close()
+            message = f"the answer's header {name} cannot be sent: {value!r}"
+            raise ValueError(message)
+    return reply
+
+
 async def transmit(reply: Reply, send: Send) -> None:
-    """Send an answer."""
+    """Send an answer, which is sendable; if it breaks off, its connection does."""
     headers = dict(reply.headers)
     if isinstance(reply.body, bytes) and reply.status not in NO_CONTENT:
         headers.setdefault("content-length", str(len(reply.body)))
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
+    start = {"type": "http.response.start", "status": reply.status, "headers": encoded}
     if isinstance(reply.body, FilePart):
-        await transmit_file(reply.body, send)
+        with reply.body.file:
+            await send(start)
+            await transmit_file(reply.body, send)
     else:
+        await send(start)
         await send({"type": "http.response.body", "body": reply.body})
 
 
 async def transmit_file(part: FilePart, send: Send) -> None:
-    """Send a part of a file, a block at a time."""
-    with part.file as file:
-        await asyncio.to_thread(file.seek, part.start)
-        left = part.length
-        while left > 0:
-            block = await asyncio.to_thread(file.read, min(left, BLOCK_BYTES))
-            left = left - len(block) if block else 0
-            await send({"type": "http.response.body", "body": block, "more_body": left > 0})
+    """Send a part of a file, a block at a time; closing it is the caller's."""
+    await asyncio.to_thread(part.file.seek, part.start)
+    left = part.length
+    while left > 0:
+        block = await asyncio.to_thread(part.file.read, min(left, BLOCK_BYTES))
+        left = left - len(block) if block else 0
+        await send({"type": "http.response.body", "body": block, "more_body": left > 0})
 
 
 def check_origin(call: Call) -> None:

@@ -18,7 +18,7 @@ from kennel.local.s3.objects import Attributes, Objects
 from kennel.local.s3.requests import Request, attributes, copy_source
 from kennel.local.wire.calls import FilePart, Reply
 from kennel.local.wire.errors import ApiError
-from kennel.local.wire.replies import xml_reply
+from kennel.local.wire.replies import fits_header, xml_reply
 
 OVERRIDES = (
     *("content-type", "content-language", "expires", "cache-control"),
@@ -48,12 +48,12 @@ def get_object(objects: Objects, request: Request) -> Reply:
             file.close()
             return Reply(304, {"etag": quoted(stored), **dates(stored)})
         wanted = byte_range(request.headers.get("range"), stored.size)
+        headers = describe(request, stored, wanted)
     except ApiError:
         file.close()
         raise
     first, last = wanted or (0, stored.size - 1)
     part = FilePart(file, first, last - first + 1)
-    headers = describe(request, stored, wanted)
     if part.length > BLOCK_BYTES:
         return Reply(206 if wanted else 200, headers, part)
     with file:
@@ -98,6 +98,11 @@ def overrides(request: Request) -> dict[str, str]:
     if found and request.call.signer is None:
         message = "Request specific response headers cannot be used for anonymous GET requests."
         raise ApiError("InvalidRequest", message)
+    for header, value in found.items():
+        if not fits_header(value):
+            message = "Header value cannot be represented using ISO-8859-1."
+            fields = {"ArgumentName": f"response-{header}"}
+            raise ApiError("InvalidArgument", message, fields=fields)
     return found
 
 

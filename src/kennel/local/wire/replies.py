@@ -5,6 +5,7 @@ Pure. Which protocol a caller speaks is told by what it sent: see error_reply.
 """
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from xml.sax.saxutils import escape
@@ -15,6 +16,12 @@ from kennel.local.wire.errors import ApiError
 REST_XML = frozenset({"s3", "cloudfront", "route53"})  # by the name they sign with
 EC2 = "ec2"
 JSON_TYPE = "application/x-amz-json-1.1"
+HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def fits_header(value: str) -> bool:
+    """Say whether HTTP can carry *value* in a header: ISO-8859-1 without control characters."""
+    return HEADER_VALUE.fullmatch(value) is not None
 
 
 def request_id() -> str:
