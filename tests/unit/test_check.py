@@ -6,8 +6,9 @@ import os
 import pytest
 from PIL import Image
 
-from kennel.datasets.check import check
+from kennel.datasets.check import check, require_usable
 from kennel.datasets.verify import verify
+from kennel.errors import DataError
 
 
 @pytest.fixture
@@ -43,6 +44,37 @@ def test_a_good_dataset_is_ok(dataset):
     assert report.ok
     assert report.counts == {"train": {"cat": 12, "dog": 12}, "valid": {"cat": 12, "dog": 12}}
     assert (report.bad, report.problems, report.warnings) == ([], [], [])
+
+
+def test_what_a_good_share_of_files_is_usable(dataset):
+    """
+    A few unreadable files are put up with, as the hyperparameter max-bad-share says, and no more.
+    """
+    (dataset / "train" / "cat" / "note.txt").write_text("no picture")
+    (dataset / "train" / "cat" / "gone.png").symlink_to("nowhere")
+
+    require_usable(dataset, max_bad_share=0.05)  # 2 of 50
+    with pytest.raises(DataError, match=r"(?s)2 of 50 files.*kennel data check"):
+        require_usable(dataset, max_bad_share=0.03)
+
+
+@pytest.mark.parametrize(
+    ("folders", "problem"),
+    [
+        pytest.param(["train/cat"], "only one class", id="one-class"),
+        pytest.param([""], "no class folders", id="no-classes"),
+        pytest.param(["train/cat", "train/dog", "test/cat"], "not in test", id="unshared-class"),
+    ],
+)
+def test_what_no_training_can_use_is_an_error(tmp_path, picture, folders, problem):
+    """
+    The problems are those of the check.
+    """
+    for folder in folders:
+        picture(tmp_path / folder / "1.png")
+
+    with pytest.raises(DataError, match=problem):
+        require_usable(tmp_path, max_bad_share=1)
 
 
 def test_classes_without_splits_are_ok(tmp_path, picture):
@@ -123,24 +155,49 @@ def test_a_class_in_one_split_only_is_a_problem(dataset, picture):
         (lambda p: p.parent, "cannot list"),
         (lambda p: p.mkdir(), "no class folders"),
         (lambda p: (p / "train").mkdir(parents=True), "no class folders"),
-        (lambda p: (p / "cat").mkdir(parents=True), "no pictures"),
+        (lambda p: (p.mkdir(), (p / "1.jpg").touch()), "it holds 1 files"),
         (
             lambda p: [(p / s / "a").mkdir(parents=True) for s in ("train", "val", "valid")],
             "two fold",
         ),
     ],
-    ids=["missing", "empty", "empty-split", "empty-class", "two-names"],
+    ids=["missing", "empty", "empty-split", "flat", "two-names"],
 )
-def test_a_folder_that_is_no_dataset_is_a_problem(tmp_path, make, says):
+def test_a_folder_that_is_no_dataset_is_an_error(tmp_path, make, says):
     """
-    The report says so; nothing is raised.
+    There is nothing to report of it; the error says what a dataset is, and not to check it.
     """
     make(tmp_path / "data")
 
-    report = check(tmp_path / "data")
+    with pytest.raises(DataError, match=says) as raised:
+        check(tmp_path / "data")
 
-    assert not report.ok
-    assert says in " ".join(report.problems)
+    assert raised.value.expected
+    assert "data check" not in raised.value.remedy
+
+
+def test_an_empty_class_is_a_problem(tmp_path):
+    """
+    The report says so from its first line: without counts there is no table.
+    """
+    (tmp_path / "cat").mkdir()
+
+    report = check(tmp_path)
+
+    assert any("no pictures" in problem for problem in report.problems)
+    assert str(report).splitlines()[0].strip()
+
+
+def test_one_split_without_classes_is_a_problem_among_others(dataset):
+    """
+    The rest of the dataset is judged all the same.
+    """
+    (dataset / "test").mkdir()
+
+    report = check(dataset)
+
+    assert [problem.partition(" in ")[0] for problem in report.problems] == ["no class folders"]
+    assert report.counts["train"] == {"cat": 12, "dog": 12}
 
 
 def test_a_single_class_is_a_problem(tmp_path, picture):

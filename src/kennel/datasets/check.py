@@ -15,6 +15,7 @@ from kennel.datasets.folders import Scan
 from kennel.datasets.verify import BadFile, Inspection, inspect_all
 from kennel.errors import DataError
 
+SAMPLE: Final = "kennel data digits DIR, which writes such a set to look at"
 WHOLE: Final = "dataset"  # the name of the only split, when the folder holds classes and no splits
 _FEW: Final = 10  # files of a class in a split
 _LISTED_AT_MOST: Final = 10
@@ -48,14 +49,13 @@ class Report:
 
     def __str__(self) -> str:
         """Render for people: a table of counts, then what is wrong."""
-        return "\n".join(
-            [
-                *_table(self.counts),
-                *_section("files not readable", [f"{path} {why}" for path, why in self.bad]),
-                *_section("problems", self.problems),
-                *_section("warnings", self.warnings),
-            ]
-        )
+        parts = [
+            _table(self.counts),
+            _section("files not readable", [f"{path} {why}" for path, why in self.bad]),
+            _section("problems", self.problems),
+            _section("warnings", self.warnings),
+        ]
+        return "\n\n".join(text for lines in parts if (text := "\n".join(lines)))
 
 
 def check(folder: Path, *, workers: int | None = None) -> Report:
@@ -65,27 +65,66 @@ def check(folder: Path, *, workers: int | None = None) -> Report:
     Args:
         folder: Class folders, or split folders (see ``folders.SPLIT_NAMES``) of class folders.
         workers: Threads; by default one for each CPU.
+
+    Raises:
+        DataError: There is nothing to judge: *folder* holds no classes, or cannot be told from one
+            that does.
     """
     try:
         splits = folders.find_splits(folder)
         scans, unscannable = _scans(splits or {WHOLE: folder})
         strays = _strays(folder, splits, scans)
     except DataError as error:
-        return Report(folder, {}, (), (error.problem,), ())
+        raise _without_circle(error) from error
     paths = [sample.path for found in scans.values() for sample in found.samples]
     inspections = {found.path: found for found in inspect_all(paths, workers=workers)}
     return _judged(folder, scans, inspections, unscannable, strays)
 
 
+def require_usable(folder: Path, *, max_bad_share: float) -> None:
+    """
+    Judge *folder* as a training job will, before anything is paid for.
+
+    Args:
+        max_bad_share: Of unreadable files, as the hyperparameter of that name.
+
+    Raises:
+        DataError: A training could not use it.
+    """
+    report = check(folder)
+    count = len(report.bad) + sum(sum(of_split.values()) for of_split in report.counts.values())
+    unreadable = [f"{path} {reason}" for path, reason in report.bad]
+    problems = list(report.problems)
+    if len(unreadable) > max_bad_share * count:
+        problems.append(
+            f"{len(unreadable)} of {count} files cannot be read as pictures, which is more than a "
+            f"share of {max_bad_share:g} (max-bad-share): {_some(unreadable)}"
+        )
+    if problems:
+        raise DataError(
+            f"no training can use {folder}: {'; '.join(problems)}",
+            expected=folders.LAYOUT,
+            remedy=f"kennel data check {folder}",
+        )
+
+
 def _scans(splits: Mapping[str, Path]) -> tuple[dict[str, Scan], list[str]]:
     scans: dict[str, Scan] = {}
-    problems: list[str] = []
+    errors: list[DataError] = []
     for split, path in splits.items():
         try:
             scans[split] = folders.scan(path)
         except DataError as error:
-            problems.append(error.problem)
-    return scans, problems
+            errors.append(error)
+    if errors and not scans:
+        raise errors[0]
+    return scans, [error.problem for error in errors]
+
+
+def _without_circle(error: DataError) -> DataError:
+    """Advise something else than this very check."""
+    remedy = SAMPLE if error.remedy == folders.REMEDY else error.remedy
+    return DataError(error.problem, expected=error.expected, remedy=remedy)
 
 
 def _strays(folder: Path, splits: Mapping[str, Path], scans: Mapping[str, Scan]) -> list[str]:
@@ -177,7 +216,6 @@ def _table(counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
     if lines:
-        yield ""
         yield f"{title}: {len(lines)}"
         yield from (f"  {line}" for line in lines[:_LISTED_AT_MOST])
     if len(lines) > _LISTED_AT_MOST:
