@@ -1,5 +1,7 @@
 """Checkpoints travel to S3 whole, and back without being shared with it."""
 
+import os
+
 import pytest
 
 from kennel.local.database import Database
@@ -96,3 +98,26 @@ def test_what_was_restored_is_not_stored_again(checkpoints, objects):
     checkpoints.restore()
 
     assert checkpoints.sync(ended=True) == 0
+
+
+def test_the_next_server_knows_what_was_stored(checkpoints, objects, tmp_path):
+    """
+    It stores what has changed since, and nothing again.
+    """
+    objects.put_bytes("bucket", "checkpoints/old.pt", b"content")
+    checkpoints.restore()
+    (checkpoints.folder / "last.pt").write_text("content")
+    checkpoints.sync(ended=True)
+
+    again = Checkpoints(objects, checkpoints.folder, checkpoints.uri, tmp_path / "copies")
+    assert again.sync(ended=True) == 0
+
+
+def test_a_name_that_is_not_utf8_is_stored(checkpoints, objects):
+    """
+    Keys are UTF-8; what is not becomes a replacement character, and the job goes on.
+    """
+    (checkpoints.folder / os.fsdecode(b"caf\xe9.pt")).write_text("content")
+    checkpoints.sync(ended=True)
+
+    assert stored(objects) == {"checkpoints/caf\N{REPLACEMENT CHARACTER}.pt": "content"}

@@ -7,6 +7,7 @@ import pytest
 from kennel.local.resources import LOCAL
 from kennel.local.runtimes.protocol import State, Status
 from kennel.local.sagemaker.training import status
+from kennel.local.sagemaker.training.jobs import stopping
 from kennel.local.sagemaker.training.outcome import algorithm_error, outcome, wants_model
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -49,6 +50,25 @@ def test_a_stopping_job_does_not_go_back_to_work():
 
     assert status.advance(job, "Uploading", at(4)) == job
     assert status.advance(job, "Stopped", at(5))["TrainingJobStatus"] == "Stopped"
+
+
+@pytest.mark.parametrize("secondary", ["Pending", "Downloading", "Training", "Uploading"])
+def test_a_job_never_goes_back(secondary):
+    """
+    What a server does again, after the one before was killed, is no new transition.
+    """
+    job = status.advance(running(), "Uploading", at(3))
+
+    assert status.advance(job, secondary, at(4)) == job
+
+
+def test_a_job_that_is_uploading_is_not_stopped_any_more():
+    """
+    It has ended by itself; how it ends does not depend on whether the server sees the stop.
+    """
+    job = status.advance(running(), "Uploading", at(3))
+
+    assert stopping(job) == job
 
 
 def test_the_end_has_its_times():

@@ -217,9 +217,9 @@ def test_a_prefix_is_no_folder(submit, printed, put, bucket):
     assert "c.txt" not in line
 
 
-def test_a_job_has_a_snapshot_of_its_channel(submit, printed, put, s3, bucket, tmp_path):
+def test_what_a_job_does_in_its_channel_stays_there(submit, finished, put, s3, bucket):
     """
-    What a File-mode job does in its channel stays there, and later changes do not reach it.
+    A script that cleans up its channel does not clean up the bucket.
     """
     put("own/a.txt", "own/b.txt", "own/folder/c.txt")
     script = BASE + (
@@ -227,20 +227,31 @@ def test_a_job_has_a_snapshot_of_its_channel(submit, printed, put, s3, bucket, t
         "os.remove(train + '/a.txt')\n"
         "os.rename(train + '/b.txt', train + '/moved.txt')\n"
         "open(train + '/folder/new.txt', 'w').close()\n"
-        "print('changed')\n"
-        f"while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)\n"
-        "print('sees', open(train + '/folder/c.txt').read(), *sorted(os.listdir(train)))\n"
     )
-    name = submit(script, InputDataConfig=[channel("train", f"s3://{bucket}/own")])
-    printed(name, "changed")
+    job = finished(submit(script, InputDataConfig=[channel("train", f"s3://{bucket}/own")]))
+
     listed = s3.list_objects_v2(Bucket=bucket, Prefix="own/")["Contents"]
+    assert job["TrainingJobStatus"] == "Completed"
     assert [found["Key"] for found in listed] == ["own/a.txt", "own/b.txt", "own/folder/c.txt"]
     assert s3.get_object(Bucket=bucket, Key="own/b.txt")["Body"].read() == b"own/b.txt"
 
-    s3.put_object(Bucket=bucket, Key="own/folder/c.txt", Body=b"replaced")
-    s3.put_object(Bucket=bucket, Key="own/later.txt", Body=b"later")
+
+def test_a_channel_is_a_snapshot(submit, printed, put, bucket, tmp_path):
+    """
+    What is put below its prefix later does not reach a job in File mode.
+    """
+    put("train/a.txt")
+    script = BASE + (
+        "print('started')\n"
+        f"while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)\n"
+        "print('sees', *os.listdir(base + '/input/data/train'))\n"
+    )
+    name = submit(script, InputDataConfig=[channel("train", f"s3://{bucket}/train")])
+    printed(name, "started")
+
+    put("train/later.txt")
     (tmp_path / "go").touch()
-    assert printed(name, "sees")[-1] == "sees own/folder/c.txt folder moved.txt"
+    assert printed(name, "sees")[-1] == "sees a.txt"
 
 
 def test_a_failed_job_says_why(submit, finished, s3, bucket):
@@ -320,6 +331,25 @@ def test_a_job_that_runs_too_long_is_stopped(submit, finished, archive):
     assert archive(job["ModelArtifacts"]["S3ModelArtifacts"]) == {"model.txt": b"stopped"}
 
 
+def test_a_job_that_never_stops_talking_is_stopped(submit, finished):
+    """
+    Its limits, and a stop, do not wait until everything that it says is stored.
+    """
+    script = BASE + "while not time.sleep(0.01): os.write(1, b'ten chars\\n' * 10_000)"
+    name = submit(script, StoppingCondition={"MaxRuntimeInSeconds": 1})
+
+    assert finished(name)["SecondaryStatus"] == "MaxRuntimeExceeded"
+
+
+def test_a_failure_that_is_no_file_is_not_read(submit, finished):
+    """
+    A pipe with nobody at its other end must not hold up the job.
+    """
+    job = finished(submit(BASE + "os.mkfifo(base + '/output/failure'); sys.exit(3)"))
+
+    assert job["FailureReason"].endswith("exit code: 3")
+
+
 def test_checkpoints_go_to_s3_and_come_back(submit, finished, s3, bucket):
     """
     The next job with the same prefix finds what the last one left.
@@ -335,6 +365,32 @@ def test_checkpoints_go_to_s3_and_come_back(submit, finished, s3, bucket):
 
     stored = s3.get_object(Bucket=bucket, Key="checkpoints/mine/count.txt")
     assert stored["Body"].read() == b"2"
+
+
+def test_restored_checkpoints_are_not_uploaded_again(submit, finished, s3, bucket):
+    """
+    What a job leaves as it found it keeps its metadata and its time in S3.
+    """
+    key = "checkpoints/kept/last.pt"
+    s3.put_object(Bucket=bucket, Key=key, Body=b"weights", Metadata={"epoch": "7"})
+    before = s3.head_object(Bucket=bucket, Key=key)["LastModified"]
+    config = {"S3Uri": f"s3://{bucket}/checkpoints/kept"}
+    finished(submit(BASE + "time.sleep(1.3)", CheckpointConfig=config))
+
+    after = s3.head_object(Bucket=bucket, Key=key)
+    assert (after["Metadata"], after["LastModified"]) == ({"epoch": "7"}, before)
+
+
+def test_checkpoints_that_cannot_be_files_fail_the_job(submit, finished, s3, bucket):
+    """
+    The reason names the key.
+    """
+    for key in ("nested/a", "nested/a/b"):
+        s3.put_object(Bucket=bucket, Key=f"checkpoints/{key}", Body=b"x")
+    config = {"S3Uri": f"s3://{bucket}/checkpoints/nested"}
+    reason = finished(submit(CheckpointConfig=config))["FailureReason"]
+
+    assert reason.startswith(f"ClientError: s3://{bucket}/checkpoints/nested/a/b cannot be")
 
 
 def test_checkpoints_are_stored_while_the_job_runs(submit, printed, until, s3, bucket):

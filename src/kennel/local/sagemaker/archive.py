@@ -51,6 +51,11 @@ def entries(folder: Path) -> Iterator[Path]:
                 yield path
 
 
+def as_text(name: str) -> str:
+    """Return a file's name as a key can have it: what is not UTF-8 in it is replaced."""
+    return os.fsencode(name).decode(errors="replace")
+
+
 def stays_inside(link: Path, folder: Path) -> bool:
     """Return whether *link* points to something in *folder*."""
     return link.exists() and link.resolve().is_relative_to(folder.resolve())

@@ -5,13 +5,17 @@ Copied, not linked: a training script may write into a file that it has already,
 object nor the script's file must change under the other's hands.
 """
 
+import json
 import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from kennel.local.s3.mounts import undownloadable
 from kennel.local.s3.objects import Objects
+from kennel.local.s3.tree import BLOCKED
 from kennel.local.sagemaker import s3_uri
+from kennel.local.sagemaker.archive import as_text
 
 Stamp = tuple[int, int, int]  # inode, size, modification time
 
@@ -24,28 +28,52 @@ class Checkpoints:
     Args:
         folder: As this machine sees it.
         uri: S3 prefix.
-        scratch: Folder on the same file system for copies that are not whole yet.
+        scratch: Folder on the same file system for copies that are not whole yet, and for the
+            note of what S3 has, with which the next server goes on.
     """
 
     objects: Objects
     folder: Path
     uri: str
     scratch: Path
-    stored: dict[str, Stamp] = field(default_factory=dict)
+    stored: dict[str, Stamp] = field(init=False)
     seen: dict[str, Stamp] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Take up the note that an earlier server may have left."""
+        self.note = self.scratch / "stored.json"
+        self.stored = {}
+        if self.note.exists():
+            noted = json.loads(self.note.read_text())
+            self.stored = {name: (stamp[0], stamp[1], stamp[2]) for name, stamp in noted.items()}
+
     def restore(self) -> int:
-        """Copy what S3 has into the folder; return how many files that were."""
+        """
+        Copy what S3 has into the folder; return how many files that were.
+
+        Raises:
+            DataError: A key cannot be the path of a file.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         bucket, prefix = s3_uri.split(self.uri.rstrip("/") + "/")
         names = [key.removeprefix(prefix) for key in self.objects.keys(bucket, prefix)]
         restored = [name for name in names if is_file_name(name)]
         for name in restored:
-            target = self.folder / name
+            self._restore(bucket, prefix, name)
+        self._have_stored(self.stamps())
+        return len(restored)
+
+    def _restore(self, bucket: str, prefix: str, name: str) -> None:
+        """Copy one object into the folder."""
+        target = self.folder / name
+        try:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.objects.path(bucket, prefix + name), target)
-        self.stored = self.stamps()
-        return len(restored)
+        except OSError as error:
+            if error.errno not in BLOCKED:
+                raise
+            why = "no file can be called so beside the other checkpoints"
+            raise undownloadable(bucket, prefix + name, why) from error
 
     def sync(self, *, ended: bool = False) -> int:
         """
@@ -76,9 +104,17 @@ class Checkpoints:
         except FileNotFoundError:
             return False
         bucket, prefix = s3_uri.split(self.uri.rstrip("/") + "/")
-        self.objects.put_file(bucket, prefix + name, copy, move=True)
-        self.stored[name] = stamp
+        self.objects.put_file(bucket, prefix + as_text(name), copy, move=True)
+        self._have_stored({name: stamp})
         return True
+
+    def _have_stored(self, stamps: dict[str, Stamp]) -> None:
+        """Remember, beyond this server's life, that S3 has these files as they are."""
+        self.stored |= stamps
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        draft = self.note.with_suffix(".partial")
+        draft.write_text(json.dumps(self.stored))
+        draft.replace(self.note)
 
     def stamps(self) -> dict[str, Stamp]:
         """Return every file of the folder, by its path below it."""

@@ -140,13 +140,15 @@ def rule_statuses(request: Document) -> Document:
 
 
 def stopping(job: Document) -> Document:
-    """Return *job* on its way to being stopped."""
+    """
+    Return *job* on its way to being stopped; one that is Uploading has come to its end by itself.
+    """
     if has_ended(job):
         raise invalid(
             "The request was rejected because the training job is in status"
             f" {job['TrainingJobStatus']}."
         )
-    if job["TrainingJobStatus"] == "Stopping":
+    if job["TrainingJobStatus"] == "Stopping" or job["SecondaryStatus"] == "Uploading":
         return job
     return status.advance(job, "Stopping", now())
 

@@ -1,5 +1,7 @@
 """How a training job ends, decided from how its container ended. Pure, but for read_failure."""
 
+import os
+import stat
 from pathlib import Path
 
 from kennel.contract import FAILURE_REASON_CHARS
@@ -45,7 +47,14 @@ def wants_model(secondary: str, *, is_empty: bool) -> bool:
 def read_failure(path: Path) -> str:
     """Return as much of the failure file as a reason can hold; empty when there is none."""
     try:
-        with path.open(errors="replace") as file:
-            return file.read(FAILURE_REASON_CHARS)
+        # Without blocking: it may be a pipe, which nobody ever writes to.
+        with open(path, errors="replace", opener=open_at_once) as file:
+            is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            return file.read(FAILURE_REASON_CHARS) if is_file else ""
     except OSError:
         return ""
+
+
+def open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for anybody at its other end."""
+    return os.open(path, flags | os.O_NONBLOCK)

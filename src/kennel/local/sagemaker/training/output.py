@@ -1,5 +1,6 @@
 """What a training container says: its lines to CloudWatch Logs, its metrics to its record."""
 
+import time
 from pathlib import Path
 
 from kennel.contract import TRAINING_LOG_GROUP
@@ -9,6 +10,8 @@ from kennel.local.sagemaker import log_lines
 from kennel.local.sagemaker.platform import now
 from kennel.local.sagemaker.training import metrics
 from kennel.local.sagemaker.training.record import Record
+
+PASS_S = 0.5  # what a container that runs may hold up who watches over it by talking
 
 
 class Output:
@@ -33,9 +36,11 @@ class Output:
         Store the lines written since the last time, and the metrics in them.
 
         Args:
-            ended: Nothing more will come, see log_lines.
+            ended: Nothing more will come, see log_lines: store all. Else as much as PASS_S allows,
+                for a container may write faster than can be stored.
         """
-        while self._store_some(ended=ended):
+        deadline = time.monotonic() + PASS_S
+        while self._store_some(ended=ended) and (ended or time.monotonic() < deadline):
             pass
 
     def _store_some(self, *, ended: bool) -> bool:

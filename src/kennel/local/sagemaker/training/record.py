@@ -37,16 +37,10 @@ class Record:
         """Set members that are the server's own business."""
         self.change(lambda job: job | {LOCAL: job[LOCAL] | members})
 
-    def advance(self, secondary: str) -> None:
-        """Write down the next secondary status, unless the job is in it already."""
+    def advance(self, secondary: str) -> Document:
+        """Write down the next secondary status, unless the job is there already; return the job."""
         moment = now()
-        self.change(
-            lambda job: (
-                job
-                if job["SecondaryStatus"] == secondary
-                else status.advance(job, secondary, moment)
-            )
-        )
+        return self.change(lambda job: status.advance(job, secondary, moment))
 
 
 def has_ended(job: Document) -> bool:

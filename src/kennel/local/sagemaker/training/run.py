@@ -11,6 +11,7 @@ import logging
 import shutil
 import threading
 import time
+from functools import cached_property
 
 from kennel.contract import FAILURE_REASON_CHARS, STOP_GRACE_S, ContainerPaths
 from kennel.errors import KennelError
@@ -101,8 +102,8 @@ class Run:
         base_dir = self.runtime.base_dir(self.paths.root)
         layout.write(self.paths.root, layout.documents(job, hosts, base_dir))
         mounts = inputs.provide(self.platform.objects, job, self.paths.root, hosts=len(hosts))
-        if checkpoints := self._checkpoints(job):
-            checkpoints.restore()
+        if self.checkpoints:
+            self.checkpoints.restore()
         self.runtime.start(self._container(job, mounts, hosts[0]))
 
     def _container(self, job: Document, mounts: list[Mount], hostname: str) -> Launch:
@@ -122,8 +123,10 @@ class Run:
             hostname=hostname,
         )
 
-    def _checkpoints(self, job: Document) -> Checkpoints | None:
-        """Return the job's checkpoints, if it is to have any."""
+    @cached_property
+    def checkpoints(self) -> Checkpoints | None:
+        """The job's checkpoints, if it is to have any; one value, which knows what S3 has."""
+        job = self.record.read()
         if "CheckpointConfig" not in job:
             return None
         return Checkpoints(
@@ -137,18 +140,16 @@ class Run:
 
     def _follow(self) -> State:
         """Watch over the container until it has ended, and return how."""
-        self.record.advance("Training")
-        job = self.record.read()
+        job = self.record.advance("Training")
         output = Output(self.platform.logs, self.record, self.runtime.output(self.id))
-        checkpoints = self._checkpoints(job)
         synced = time.monotonic()
         while (state := self.runtime.wait(self.id, POLL_S)).status is Status.RUNNING:
             output.store(ended=False)
             if self.platform.closing.is_set():
                 raise Closing
             self._enforce_limits(job)
-            if checkpoints and time.monotonic() - synced >= CHECKPOINT_INTERVAL_S:
-                checkpoints.sync()
+            if self.checkpoints and time.monotonic() - synced >= CHECKPOINT_INTERVAL_S:
+                self.checkpoints.sync()
                 synced = time.monotonic()
         output.store(ended=True)
         return state
@@ -183,18 +184,17 @@ class Run:
 
     def _finish(self, state: State) -> None:
         """Store what the container left, and conclude the job as its exit code says."""
-        job = self.record.read()
+        job = self.record.advance("Uploading")  # from here on a stop comes too late
         words = log_lines.last_words(self.runtime.output(self.id))
         secondary, reason = outcome(job, state, read_failure(self.paths.failure), words)
-        self.record.advance("Uploading")
         if self.paths.root.exists():
             self._upload(job, secondary)
         self._conclude(secondary, reason)
 
     def _upload(self, job: Document, secondary: str) -> None:
         """Store the last checkpoints, the output data, and the model if it is wanted."""
-        if checkpoints := self._checkpoints(job):
-            checkpoints.sync(ended=True)
+        if self.checkpoints:
+            self.checkpoints.sync(ended=True)
         with_model = wants_model(secondary, is_empty=archive.is_empty(self.paths.model))
         uploads.upload(self.platform.objects, job, self.paths.root, with_model=with_model)
         if with_model:

@@ -20,7 +20,7 @@ class Slots:
 
     @contextmanager
     def slot(
-        self, give_up: Callable[[], bool], waiting: Callable[[], None] = lambda: None
+        self, give_up: Callable[[], bool], waiting: Callable[[], object] = lambda: None
     ) -> Iterator[bool]:
         """
         Hold a place; yields False, without one, when *give_up* says so before it is our turn.
@@ -38,7 +38,7 @@ class Slots:
                     self._free += 1
                     self._changed.notify_all()
 
-    def _wait(self, give_up: Callable[[], bool], waiting: Callable[[], None]) -> bool:
+    def _wait(self, give_up: Callable[[], bool], waiting: Callable[[], object]) -> bool:
         """Queue for a place and take it; return whether we got one."""
         ticket = object()
         with self._changed:

@@ -20,6 +20,7 @@ MESSAGES = {
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
 }
+PROGRESS = ("Starting", "Pending", "Downloading", "Training", "Uploading")  # in this order
 PRIMARY = {
     "Completed": "Completed",
     "Failed": "Failed",
@@ -39,8 +40,11 @@ def advance(job: Document, secondary: str, now: datetime, message: str = "") -> 
     """
     Return *job* in its next secondary status, and in the status that goes with it.
 
-    A job that is stopping stays so until it has stopped: what happens meanwhile is not shown.
+    A job that is stopping stays so until it has stopped: what happens meanwhile is not shown. Nor
+    is what a server does again after the one before was killed: a job never goes back.
     """
+    if has_reached(job, secondary):
+        return job
     status = PRIMARY.get(secondary, "InProgress")
     if job.get("TrainingJobStatus") == "Stopping" and status == "InProgress":
         return job
@@ -55,6 +59,14 @@ def advance(job: Document, secondary: str, now: datetime, message: str = "") -> 
         "SecondaryStatusTransitions": [*transitions, new],
         "LastModifiedTime": now,
     }
+
+
+def has_reached(job: Document, secondary: str) -> bool:
+    """Return whether a job at work is in *secondary*, or beyond it."""
+    current = job.get("SecondaryStatus")
+    if current not in PROGRESS or secondary not in PROGRESS:
+        return False
+    return PROGRESS.index(current) >= PROGRESS.index(secondary)
 
 
 def ended(job: Document, secondary: str, now: datetime, reason: str = "") -> Document:

@@ -52,4 +52,5 @@ def store(objects: Objects, job: Document, folder: Path, name: str) -> None:
         return
     bucket, prefix = s3_uri.split(output_uri(job, name.partition(".")[0]))
     for path in filter(Path.is_file, archive.entries(folder)):
-        objects.put_file(bucket, f"{prefix}/{path.relative_to(folder)}", path)
+        name = archive.as_text(str(path.relative_to(folder)))
+        objects.put_file(bucket, f"{prefix}/{name}", path)
