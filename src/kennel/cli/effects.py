@@ -4,7 +4,7 @@ The two ways to carry out what was decided: do it, or show it.
 A dry run is another executor and not an ``if`` in the middle, so it shows precisely what is sent.
 """
 
-import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -44,16 +44,23 @@ class Sender:
 
 
 class Printer:
-    """Shows it, as JSON lines on standard output."""
+    """Shows it, as JSON lines on standard output; how many there were is said on standard error."""
 
     def send(self, calls: Sequence[Call]) -> None:
         """Print the calls."""
-        if calls:
-            sys.stdout.write(plan.show(calls) + "\n")
+        self._print(calls)
 
     def upload(self, bucket: str, uploads: Sequence[Upload]) -> None:
         """Print the calls that would upload the files."""
-        self.send([Call("s3", "put_object", upload.request(bucket)) for upload in uploads])
+        calls = [Call("s3", "put_object", upload.request(bucket)) for upload in uploads]
+        self._print(calls, f" ({show.size(sum(upload.size for upload in uploads))})")
+
+    def _print(self, calls: Sequence[Call], note: str = "") -> None:
+        if calls:
+            show.result(plan.show(calls))
+        counts = Counter(call.operation for call in calls)
+        told = ", ".join(f"{count:,} {operation}" for operation, count in counts.items())
+        show.talk(f"not sent: {told}{note}" if told else "nothing to send")
 
 
 def executor(aws: Aws, *, dry_run: bool) -> Executor:
