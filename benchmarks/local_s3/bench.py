@@ -3,10 +3,10 @@ How fast the local S3 is for one boto3 client, and how much memory it takes to h
 
     python benchmarks/local_s3/bench.py [--moto PYTHON] [--out benchmarks/local_s3]
 
-Objects of 130 KB are put and got by one client, one at a time and from eight threads; then 8,660
-objects, 1.1 GB, are put, and the server's memory is read. Server and client share two cores. With
-``--moto PYTHON``, a Python that has ``moto[server]``, moto's server does the same in the same run,
-turn by turn. The state is a temporary folder that is removed.
+Objects of 130 KB are put and got by one client, one at a time and from eight threads, and listed
+ten at a time; then 8,660 objects, 1.1 GB, are put, and the server's memory is read. Server and
+client share two cores. With ``--moto PYTHON``, a Python that has ``moto[server]``, moto's server
+does the same in the same run, turn by turn. The state is a temporary folder that is removed.
 """
 
 import argparse
@@ -36,6 +36,7 @@ OBJECT_BYTES = 130_000
 ROUND = 300  # requests timed at a time
 ROUNDS = 7
 THREADS = 8
+LISTED = 10
 SET_OBJECTS, SET_BYTES = 8_660, 1_100_000_000
 BUCKET = "benchmark"
 TARGETS = {"puts_per_s": 200, "gets_per_s": 300, "rss_mb": 100}
@@ -49,6 +50,7 @@ class Figures:
     gets_per_s: float
     puts_per_s_threads: float
     gets_per_s_threads: float
+    lists_per_s: float
     rss_mb_start: float
     rss_mb: float
     rss_peak_mb: float
@@ -188,11 +190,15 @@ def one_round(s3: Any, body: bytes) -> dict[str, float]:  # noqa: ANN401
         content = s3.get_object(Bucket=BUCKET, Key=f"round/{number}.jpg")["Body"].read()
         assert len(content) == OBJECT_BYTES  # noqa: S101 - a benchmark of wrong answers is none
 
+    def list_some(_: int) -> None:
+        s3.list_objects_v2(Bucket=BUCKET, Prefix="round/", MaxKeys=LISTED)
+
     return {
         "puts_per_s": rate(put),
         "gets_per_s": rate(get),
         "puts_per_s_threads": rate_in_threads(put),
         "gets_per_s_threads": rate_in_threads(get),
+        "lists_per_s": rate(list_some),
     }
 
 
@@ -243,6 +249,7 @@ ROWS = {
     "gets_per_s": "gets a second, one at a time",
     "puts_per_s_threads": "puts a second, 8 threads",
     "gets_per_s_threads": "gets a second, 8 threads",
+    "lists_per_s": "lists of ten objects a second, one at a time",
     "rss_mb_start": "server memory at the start, MB",
     "rss_mb": "server memory after 1.1 GB in 8,660 objects, MB",
     "rss_peak_mb": "its peak, MB",

@@ -1,5 +1,6 @@
 """Request bodies from ASGI, whole or as they come. Decoding by content is the services' own."""
 
+import io
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
@@ -41,14 +42,14 @@ async def whole(receive: Receive, limit_bytes: int) -> bytes:
             client sees the answer, but not kept.
         ClientGoneError: The client went away.
     """
-    kept, total = bytearray(), 0
+    kept, total = io.BytesIO(), 0  # whose value is no copy, unlike that of a bytearray
     async for piece in pieces(receive):
         total += len(piece)
         if total <= limit_bytes:
-            kept += piece
+            kept.write(piece)
     if total > limit_bytes:
         raise too_large(limit_bytes)
-    return bytes(kept)
+    return kept.getvalue()
 
 
 def decoded(body: bytes, encoding: str, limit_bytes: int) -> bytes:
