@@ -8,6 +8,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 # What a command may be given: make train DATA=pictures SET="lr=0.1 epochs=3" LOCAL=1
+# DATA and WEIGHTS are one path each, of any letters. SET and IMAGE are lists that the shell splits:
+# make predict IMAGE="photo.jpg 'my dog.jpg'"
 LOCAL ?=
 DATA ?=
 WEIGHTS ?=
@@ -20,26 +22,28 @@ ARGS ?=
 
 # The same command, against AWS or against this machine: only its environment differs.
 KENNEL = $(if $(LOCAL),$(BIN)/kennel local run -- )$(BIN)/kennel
+quoted = '$(subst ','\'',$(1))'
+GIVEN = $(if $(DATA),--data $(call quoted,$(DATA))) \
+  $(if $(WEIGHTS),--weights $(call quoted,$(WEIGHTS)))
 AT = $(if $(ENDPOINT),--endpoint $(ENDPOINT))
 
 ##@ Try it
 
 .PHONY: demo
 demo: $(READY) ## From pictures to predictions, on this machine alone [DATA= WEIGHTS= MODEL=]
-	@$(BIN)/kennel demo $(if $(DATA),--data $(DATA)) $(if $(WEIGHTS),--weights $(WEIGHTS)) \
-	  $(if $(MODEL),--model $(MODEL)) $(ARGS)
+	@$(BIN)/kennel demo $(GIVEN) $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 ##@ Work with SageMaker, or with LOCAL=1 on this machine
 
 .PHONY: data
 data: $(READY) ## Check the pictures and upload what has changed [DATA=folder]
-	@$(if $(DATA),$(BIN)/kennel data check $(DATA))
-	@$(KENNEL) data stage $(DATA) $(ARGS)
+	@$(if $(DATA),$(BIN)/kennel data check $(call quoted,$(DATA)))
+	@$(KENNEL) data stage $(if $(DATA),$(call quoted,$(DATA))) $(ARGS)
 
 .PHONY: train
 train: $(READY) ## Train and follow the job [DATA= WEIGHTS= MODEL= SET="lr=0.1 epochs=3"]
-	@$(KENNEL) train $(if $(DATA),--data $(DATA)) $(if $(WEIGHTS),--weights $(WEIGHTS)) \
-	  $(if $(MODEL),--set model=$(MODEL)) $(foreach one,$(SET),--set $(one)) $(ARGS)
+	@$(KENNEL) train $(GIVEN) $(if $(MODEL),--set model=$(MODEL)) \
+	  $(foreach one,$(SET),--set $(one)) $(ARGS)
 
 .PHONY: deploy
 deploy: $(READY) ## Put the latest model behind an endpoint [JOB= ENDPOINT=]
@@ -116,12 +120,15 @@ $(READY): requirements/dev.txt pyproject.toml | preflight
 	@echo "Setting up .venv: about 2.5 GB to download the first time, which takes minutes"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --disable-pip-version-check --no-input --progress-bar off \
-	  --require-hashes --requirement requirements/dev.txt | $(BRIEFLY)
-	@$(BIN)/pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps --editable .
+	  --require-hashes --requirement requirements/dev.txt 2> >($(WITHOUT_WARNINGS)) | $(BRIEFLY)
+	@$(BIN)/pip install --disable-pip-version-check --quiet --quiet --no-build-isolation --no-deps \
+	  --editable .
 	@touch $@
 
 # Of what pip says, what takes long.
 BRIEFLY = sed -nuE -e 's/^ *(Downloading .*)/  \1/p' -e 's/^(Installing) .*/  \1 …/p'
+# Of its errors, all.
+WITHOUT_WARNINGS = sed -uE '/^(WARNING|DEPRECATION):/d' >&2
 
 .PHONY: help
 help: ## Show this list

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_missing_argument_stops_with_what_to_set(make):
         ),
         pytest.param(
             ["train", "DATA=d", "SET=lr=0.1 epochs=3"],
-            ".venv/bin/kennel train --data d --set lr=0.1 --set epochs=3",
+            ".venv/bin/kennel train --data 'd' --set lr=0.1 --set epochs=3",
             id="options",
         ),
         pytest.param(
@@ -91,7 +92,7 @@ def test_a_missing_argument_stops_with_what_to_set(make):
         ),
         pytest.param(
             ["demo", "DATA=d", "WEIGHTS=w.pth"],
-            ".venv/bin/kennel demo --data d --weights w.pth",
+            ".venv/bin/kennel demo --data 'd' --weights 'w.pth'",
             id="demo",
         ),
     ],
@@ -103,6 +104,84 @@ def test_a_target_runs_its_command(make, arguments, expected):
     done = make("--dry-run", *arguments)
 
     assert expected in re.sub(r"[\\\s]+", " ", done.stdout)
+
+
+@pytest.fixture
+def kennel(copy):
+    """A command in the copy's environment that prints its arguments, one a line."""
+    path = copy / ".venv" / "bin" / "kennel"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    path.chmod(0o755)
+    yield
+    path.unlink()
+
+
+@pytest.mark.usefixtures("kennel")
+@pytest.mark.parametrize("name", ["../mes chiens é", "it's", 'a "b" `c` \\'])
+@pytest.mark.parametrize("target", ["data", "train", "demo"])
+def test_a_path_may_have_any_letters(make, target, name):
+    """
+    Blanks and quotes reach the command as they were typed.
+    """
+    done = make(target, f"DATA={name}", f"WEIGHTS={name}")
+
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.splitlines()) <= {
+        *["data", "check", "stage", "train", "demo"],
+        "--data",
+        "--weights",
+        name,
+    }
+    assert name in done.stdout.splitlines()
+
+
+@pytest.mark.usefixtures("kennel")
+def test_pictures_are_a_list_that_the_shell_splits(make):
+    """
+    One of them may be quoted.
+    """
+    done = make("predict", "IMAGE=a.jpg 'my dog.jpg'")
+
+    assert done.stdout.splitlines() == ["predict", "a.jpg", "my dog.jpg"]
+
+
+PYTHON = """#!/bin/sh
+if [ "$1" != -m ]; then exec {python} "$@"; fi
+mkdir -p .venv/bin
+cat > .venv/bin/pip <<'EOF'
+#!/bin/sh
+case "$*" in *--quiet*) exit 0 ;; esac
+echo "Collecting torch"
+echo "Downloading torch (700 MB)"
+echo "WARNING: Running pip as the 'root' user" >&2
+echo "ERROR: no disk" >&2
+exit {status}
+EOF
+chmod +x .venv/bin/pip
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1], ids=["succeeds", "fails"])
+def test_setup_is_brief_and_hides_no_failure(copy, tmp_path, make, status):
+    """
+    What takes long is told, and errors are; warnings are not. A failed installation is not ready.
+    """
+    python = tmp_path / "python"
+    python.write_text(PYTHON.format(python=sys.executable, status=status))
+    python.chmod(0o755)
+    ready = copy / ".venv" / ".ready"
+    ready.unlink()
+
+    done = make("setup", f"PYTHON={python}")
+
+    there = ready.exists()
+    ready.touch()
+    assert (done.returncode == 0) == (status == 0) == there
+    assert "Downloading torch" in done.stdout
+    assert "Collecting" not in done.stdout
+    assert "ERROR: no disk" in done.stderr
+    assert "WARNING" not in done.stdout + done.stderr
 
 
 def test_preflight_says_what_is_missing_with_the_remedy():
