@@ -11,6 +11,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import nn
 
+from kennel.errors import ArtifactError
 from kennel.serving.application import Request, respond
 from kennel.serving.classifier import Classifier
 from kennel.vision import models
@@ -131,6 +132,62 @@ def test_a_clients_mistake_is_a_short_json_error(classifier, jpeg, change, statu
     assert document["error"]
     assert len(response.body) < 400
     assert b"Traceback" not in response.body
+
+
+class Overflowing(nn.Module):
+    """Answers NaN, as weights do that a training with too high a learning rate left behind."""
+
+    def forward(self, images):
+        return torch.full((len(images), len(NAMES)), torch.nan)
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/x-npy"])
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-npy", npy(np.full((3, 64, 64), 3e38, np.float32))),
+        (
+            "application/json",
+            json.dumps({"image": np.full((3, 64, 64), 3e38).tolist()}).encode(),
+        ),
+    ],
+)
+def test_numbers_that_overflow_the_model_are_a_400(classifier, content_type, body, accept):
+    """
+    They are finite, and yet the answer would not be: the client learns what they should be.
+    """
+    response = respond(classifier, Request(body, content_type, accept))
+
+    document = json.loads(response.body)
+    assert response.status == 400
+    assert "NaN" in document["error"]
+    assert "pixels / 255" in document["expected"]
+
+
+def test_a_picture_that_a_model_answers_with_nan_is_a_500(jpeg):
+    """
+    Not the client's mistake.
+    """
+    broken = Classifier(Overflowing(), Artifact("resnet18", NAMES, Preprocessing.for_size(64)))
+
+    assert respond(broken, Request(jpeg, "image/jpeg")).status == 500
+
+
+def test_a_model_that_answers_nan_is_refused_at_the_start(classifier):
+    """
+    The endpoint fails with the reason, and never answers a ping.
+    """
+    broken = Classifier(Overflowing(), classifier.artifact)
+
+    classifier.answer_once()
+    with pytest.raises(ArtifactError, match="answers NaN or infinity"):
+        broken.answer_once()
 
 
 def test_a_bug_is_a_500_without_details_and_with_a_log(jpeg, caplog):

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import pickle
+import zlib
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 
 from kennel.errors import RequestError
-from kennel.serving.decoding import MAX_INSTANCES, decode
+from kennel.serving.decoding import MAX_INSTANCES, MAX_PIXELS, decode
 from kennel.vision.preprocessing import Preprocessing
 
 SIZE = 16
@@ -166,8 +167,15 @@ def archive():
         ),
         pytest.param(claims((1000, 1000, 1000, 1000)), "has 0 bytes", id="terabytes"),
         pytest.param(claims((3, SIZE, SIZE), data=b"\0" * 9), "has 9 bytes", id="torn-data"),
-        pytest.param(claims((-1, 3)), "bytes", id="negative"),
+        pytest.param(claims((-1, -3, 1), data=b"\0" * 12), "shape (-1, -3, 1)", id="negative"),
         pytest.param(claims((0, 3, SIZE, SIZE)), "shape (0, 3", id="no-pictures"),
+        pytest.param(claims((True, 1, 3), "|u1", b"\0" * 3), "shape (True, 1", id="bool-side"),
+        pytest.param(claims((1,) * 40, "|u1", b"\0"), "shape (1, 1", id="40-dimensions"),
+        pytest.param(claims((10**4000, 10**4000, 3)), "has 0 bytes", id="astronomical"),
+        pytest.param(claims((2, 2, 3), "|S0"), "dtype bytes", id="empty-strings"),
+        pytest.param(claims((2, 2, 3), "|V0"), "dtype void", id="empty-void"),
+        pytest.param(claims((2, 2), ("|u1", (3,)), b"\0" * 12), "dtype void24", id="sub-array"),
+        pytest.param(claims((2, 2, 3), [("a" * 900, "|u1")]), "dtype void8", id="record"),
         pytest.param(npy(np.zeros((3, SIZE, SIZE), "int64")), "dtype int64", id="int64"),
         pytest.param(npy(np.zeros((3, SIZE, SIZE), "complex64")), "dtype complex64", id="complex"),
         pytest.param(npy(np.zeros((3, SIZE, SIZE + 1), "f4")), "(3, 16, 17)", id="wrong-size"),
@@ -197,6 +205,7 @@ def test_a_wrong_array_is_a_400_that_says_why(body, says, capfd):
 
     assert caught.value.status == 400
     assert says in caught.value.problem
+    assert len(str(caught.value)) < 400
     assert "unpickled" not in capfd.readouterr().out
 
 
@@ -239,6 +248,60 @@ def test_a_wrong_document_is_a_400_that_says_why(document, says):
 
     assert caught.value.status == 400
     assert says in caught.value.problem
+
+
+def bomb(width, height):
+    """A PNG that claims a size, and holds no pixel."""
+    file = io.BytesIO()
+    Image.new("L", (1, 1)).save(file, "PNG")
+    header = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 0, 0, 0, 0])
+    good = bytearray(file.getvalue())
+    good[12:33] = header + zlib.crc32(header).to_bytes(4, "big")
+    return base64.b64encode(good).decode()
+
+
+def test_the_pictures_of_a_request_have_a_limit_together():
+    """
+    Judged by their headers, and so before a single one is decoded.
+    """
+    pixels = MAX_PIXELS // 4 + 1
+    body = json.dumps({"instances": [bomb(pixels, 1)] * 4}).encode()
+
+    with pytest.raises(RequestError, match=f"have {4 * pixels} pixels together") as caught:
+        images_in(body, JSON)
+
+    assert caught.value.status == 400
+    assert caught.value.remedy
+
+
+def test_pictures_below_the_limit_are_decoded():
+    """
+    Three of the four are few enough: what is said is that the first of them is torn.
+    """
+    body = json.dumps({"instances": [bomb(MAX_PIXELS // 4 + 1, 1)] * 3}).encode()
+
+    with pytest.raises(RequestError, match="instance 0 is corrupt"):
+        images_in(body, JSON)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (json.dumps({"image": "", "top_k": "9" * 100_000 + "x"}).encode(), JSON),
+        (json.dumps({"image": "", "top_k": [["x" * 999] * 999] * 9}).encode(), JSON),
+        (json.dumps({"k" * 100_000: 1}).encode(), JSON),
+        (b"x", "text/" + "x" * 100_000),
+    ],
+    ids=["text", "nested", "key", "content-type"],
+)
+def test_an_error_is_short_however_long_the_request_is(body, content_type):
+    """
+    What was found is said by its beginning.
+    """
+    with pytest.raises(RequestError) as caught:
+        images_in(body, content_type)
+
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("top_k", [0, -1, 1.5, "all", True, [3]])

@@ -54,6 +54,14 @@ def test_npy_has_every_probability_in_order_of_label():
     assert np.array_equal(array, PROBABILITIES)
 
 
+def test_json_never_holds_what_is_no_json():
+    """
+    A bare NaN breaks the parsers of other languages: it is a bug to come here with one.
+    """
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode(np.full((1, 3), np.nan, np.float32), JSON, NAMES, 1)
+
+
 @pytest.mark.parametrize(("top_k", "count"), [(1, 1), (3, 3), (99, 3)])
 def test_there_are_never_more_than_the_classes(top_k, count):
     """

@@ -11,7 +11,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from kennel.errors import ImageError
-from kennel.vision.images import MAX_PIXELS, ORIENTATION_TAG, read_image
+from kennel.vision.images import MAX_PIXELS, ORIENTATION_TAG, read_image, size_of
 
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
 WHITE, BLACK, RED = (255, 255, 255), (0, 0, 0), (255, 0, 0)
@@ -84,6 +84,41 @@ def test_16_bit_grey_keeps_its_high_byte():
     image = read_image(encoded(Image.fromarray(levels)))
 
     assert [image.getpixel((x, 0))[0] for x in range(4)] == [0, 1, 0x80, 0xFF]
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        pytest.param(lambda p: p, id="rgba"),
+        pytest.param(lambda p: p.convert("LA"), id="la"),
+        pytest.param(lambda p: p.quantize(), id="palette-with-alpha"),
+        pytest.param(lambda p: p.convert("CMYK"), id="cmyk"),
+        pytest.param(
+            lambda p: Image.fromarray(np.asarray(p.convert("L")).astype(np.uint16) * 257), id="16"
+        ),
+    ],
+)
+def test_a_large_picture_is_converted_as_its_parts_are(picture):
+    """
+    Some rows at a time, to the last one: each part is what it would be as a picture alone.
+    """
+    height, width = 1300, 2001  # more than two strips, and no multiple of one
+    ramp = np.linspace(0, 255, height * width * 4).astype(np.uint8).reshape(height, width, 4)
+    whole = picture(Image.fromarray(ramp[:, :, ::-1].copy(), "RGBA"))
+    kind = "TIFF" if whole.mode == "CMYK" else "PNG"
+
+    read = np.asarray(read_image(encoded(whole, kind)))
+
+    for top in (0, 400, 900):
+        part = whole.crop((0, top, width, top + 400))
+        assert np.array_equal(read[top : top + 400], np.asarray(read_image(encoded(part, kind))))
+
+
+def test_the_size_is_known_from_the_header():
+    """
+    Without any pixel data.
+    """
+    assert size_of(png_of_size(300, 200)) == (300, 200)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

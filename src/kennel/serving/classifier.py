@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kennel.errors import ArtifactError
 from kennel.vision import artifact
 from kennel.vision.artifact import Artifact
 
@@ -47,9 +48,19 @@ class Classifier:
         return Classifier(self.model.to("cuda"), self.artifact, "cuda")
 
     def answer_once(self) -> None:
-        """Classify a blank picture: a model that loads but cannot answer fails here, not later."""
+        """
+        Classify a blank picture: a model that loads but cannot answer fails here, not later.
+
+        Raises:
+            ArtifactError: The answer is NaN.
+        """
         size = self.artifact.preprocessing.crop_px
-        self.probabilities(torch.zeros(1, 3, size, size))
+        if not np.isfinite(self.probabilities(torch.zeros(1, 3, size, size))).all():
+            raise ArtifactError(
+                "the model answers NaN or infinity to a blank picture",
+                expected="finite weights",
+                remedy="train it again, with a lower learning rate",
+            )
 
 
 @cache

@@ -7,9 +7,11 @@ written in kennel.serving.encoding.
 
 import base64
 import binascii
+import contextlib
 import io
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -22,11 +24,13 @@ from torch import Tensor
 
 from kennel.errors import ImageError, RequestError
 from kennel.serving import media
+from kennel.serving.excerpt import excerpt
+from kennel.vision import images
 from kennel.vision.preprocessing import Preprocessing
 
-MAX_INSTANCES: Final = (
-    64  # small pictures compress well: a 25 MB body could hold gigabytes of tensors
-)
+# Pictures compress well: without limits a small body could take minutes and gigabytes.
+MAX_INSTANCES: Final = 64
+MAX_PIXELS: Final = 100_000_000  # of a request's pictures together, or one at images.MAX_PIXELS
 _ONE_PICTURE, _PICTURES = 3, 4  # number of dimensions
 _EXPECTED_JSON: Final = (
     '{"image": BASE64} or {"instances": [...]}, each instance a base64 string, {"b64": BASE64} or '
@@ -39,6 +43,7 @@ class Decoded(NamedTuple):
 
     images: Tensor  # (N, 3, crop_px, crop_px) float32, normalised
     top_k: int | None = None  # if the body says
+    preprocessed: bool = False  # some picture's numbers are the client's own
 
 
 def decode(body: bytes, content_type: str, preprocessing: Preprocessing) -> Decoded:
@@ -52,7 +57,7 @@ def decode(body: bytes, content_type: str, preprocessing: Preprocessing) -> Deco
     if kind not in READERS:
         raise RequestError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"cannot read Content-Type {content_type!r}",
+            f"cannot read Content-Type {excerpt(content_type)}",
             expected=", ".join(READERS),
         )
     if not body:
@@ -81,12 +86,7 @@ def _from_npy(body: bytes, preprocessing: Preprocessing) -> Decoded:
     array = _array(body)
     if array.dtype == np.uint8:
         return Decoded(_from_pixels(array, preprocessing))
-    if array.dtype.kind == "f":
-        return Decoded(_preprocessed(array, preprocessing))
-    raise bad_request(
-        f"the array has dtype {array.dtype}",
-        expected="uint8 for pictures (H, W, 3), float32 or float64 for preprocessed (3, H, W)",
-    )
+    return Decoded(_preprocessed(array, preprocessing), preprocessed=True)
 
 
 def _array(body: bytes) -> NDArray[Any]:
@@ -102,15 +102,35 @@ def _array(body: bytes) -> NDArray[Any]:
         raise bad_request(
             "the body is not an .npy array", expected="what numpy.save writes", remedy=_NPY_REMEDY
         ) from None
-    if dtype.hasobject:
-        raise bad_request("the array holds Python objects", expected="numbers", remedy=_NPY_REMEDY)
+    _require_dtype(dtype)
+    _require_shape(shape)
     data = body[file.tell() :]
-    claimed = dtype.itemsize * int(np.prod(shape, dtype=object))
-    if claimed != len(data):
+    if dtype.itemsize * math.prod(shape) != len(data):
         raise bad_request(
-            f"the array {shape} of {dtype} has {len(data)} bytes", expected=f"{claimed} bytes"
+            f"the array {excerpt(shape)} of {dtype.name} has {len(data)} bytes",
+            expected="as many as its shape says",
         )
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran_order else "C")
+
+
+def _require_dtype(dtype: np.dtype[Any]) -> None:
+    if dtype.hasobject:
+        raise bad_request("the array holds Python objects", expected="numbers", remedy=_NPY_REMEDY)
+    if dtype != np.uint8 and dtype.kind != "f":
+        raise bad_request(
+            f"the array has dtype {dtype.name}",
+            expected="uint8 for pictures (H, W, 3), float32 or float64 for preprocessed (3, H, W)",
+        )
+
+
+def _require_shape(shape: tuple[int, ...]) -> None:
+    """Refuse what numpy's header reader lets through: negative numbers, booleans, 40 dimensions."""
+    if len(shape) not in (_ONE_PICTURE, _PICTURES) or any(
+        type(side) is not int or side < 1 for side in shape
+    ):
+        raise bad_request(
+            f"the array has shape {excerpt(shape)}", expected="3 or 4 dimensions, none of them 0"
+        )
 
 
 _HEADERS: Final[Mapping[tuple[int, int], Callable[[io.BytesIO], Any]]] = {
@@ -173,8 +193,13 @@ def _from_json(body: bytes, preprocessing: Preprocessing) -> Decoded:
             expected=_EXPECTED_JSON,
         )
     _require_few(len(instances))
-    images = [_instance(each, preprocessing, n) for n, each in enumerate(instances)]
-    return Decoded(torch.stack(images), top_k_of(document.get("top_k")))
+    top_k = top_k_of(document.get("top_k"))
+    contents = [_content(each, n) for n, each in enumerate(instances)]
+    _require_pixels([each for each in contents if isinstance(each, bytes)])
+    tensors = [_tensor(each, preprocessing, n) for n, each in enumerate(contents)]
+    return Decoded(
+        torch.stack(tensors), top_k, preprocessed=not all(isinstance(c, bytes) for c in contents)
+    )
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -194,13 +219,13 @@ def _keys(document: Mapping[str, Any]) -> str:
     return ", ".join(repr(key[:40]) for key in list(document)[:5]) or "nothing"
 
 
-def _instance(instance: object, preprocessing: Preprocessing, number: int) -> Tensor:
-    """Decode one instance, of whichever kind, to (3, crop_px, crop_px)."""
+def _content(instance: object, number: int) -> bytes | NDArray[Any]:
+    """Return the encoded picture in an instance, or its numbers if it is preprocessed."""
     match instance:
         case str(text) | {"b64": str(text)}:
-            return _picture(_base64(text, number), preprocessing, f"instance {number}")
+            return _base64(text, number)
         case list(values):
-            return _preprocessed(_numbers(values, number), preprocessing)[0]
+            return _numbers(values, number)
         case {"url": _}:
             raise bad_request(
                 f"instance {number} is a url, and pictures are not fetched", expected=_EXPECTED_JSON
@@ -209,6 +234,28 @@ def _instance(instance: object, preprocessing: Preprocessing, number: int) -> Te
             raise bad_request(
                 f"instance {number} is {type(instance).__name__}", expected=_EXPECTED_JSON
             )
+
+
+def _require_pixels(pictures: Sequence[bytes]) -> None:
+    """Judge by the headers, before any is decoded; what is no picture is said when it is read."""
+    pixels = 0
+    for data in pictures:
+        with contextlib.suppress(ImageError):
+            width, height = images.size_of(data)
+            pixels += width * height
+    if pixels > MAX_PIXELS:
+        raise bad_request(
+            f"the pictures have {pixels} pixels together",
+            expected=f"at most {MAX_PIXELS} in one request",
+            remedy="smaller pictures, or several requests",
+        )
+
+
+def _tensor(content: bytes | NDArray[Any], preprocessing: Preprocessing, number: int) -> Tensor:
+    """Turn what was in an instance into (3, crop_px, crop_px)."""
+    if isinstance(content, bytes):
+        return _picture(content, preprocessing, f"instance {number}")
+    return _preprocessed(content, preprocessing)[0]
 
 
 def _base64(text: str, number: int) -> bytes:
@@ -251,7 +298,7 @@ def top_k_of(value: object) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:9])  # more than any model has classes, and quick to parse
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise bad_request(f"top_k is {value!r}", expected="a whole number above 0")
+        raise bad_request(f"top_k is {excerpt(value)}", expected="a whole number above 0")
     return value
 
 

@@ -31,7 +31,7 @@ def encode(
     Return the body of an answer.
 
     Args:
-        probabilities: (N, num_classes), each row adding up to 1.
+        probabilities: (N, num_classes), each row adding up to 1; finite, for JSON knows no NaN.
         accept: One of ``media.ANSWERS``.
         class_names: label -> name.
         top_k: How many classes JSON and CSV name; all, if there are fewer.
@@ -57,7 +57,7 @@ def _json(rankings: Sequence[Ranking]) -> bytes:
         [{"class": name, "label": label, "probability": p} for name, label, p in ranking]
         for ranking in rankings
     ]
-    return json.dumps({"predictions": predictions}, ensure_ascii=False).encode()
+    return json.dumps({"predictions": predictions}, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _csv(rankings: Sequence[Ranking]) -> bytes:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from kennel.errors import RequestError
+from kennel.serving.excerpt import excerpt
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
@@ -43,7 +44,7 @@ def negotiate(accept: str, *, offers: Sequence[str] = ANSWERS) -> str:
     if best is None or _quality(best, ranges) == 0:
         raise RequestError(
             HTTPStatus.NOT_ACCEPTABLE,
-            f"cannot answer with {accept!r}",
+            f"cannot answer with {excerpt(accept)}",
             expected=f"Accept: {', '.join(offers)}",
         )
     return best

@@ -20,6 +20,7 @@ IMAGE_SUFFIXES: Final = frozenset(
 # Every other decoder of Pillow stays shut: EPS would start Ghostscript on a stranger's bytes.
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG opens phones' MPO too
 MAX_PIXELS: Final = 89_478_485  # Pillow's own limit: 256 MiB of RGB; beyond it a file is a bomb
+_STRIP_PIXELS: Final = 1_000_000
 EXPECTED: Final = "a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
 
 ORIENTATION_TAG: Final = 0x0112
@@ -56,7 +57,18 @@ def read_image(source: bytes | Path, *, at_least_px: int | None = None) -> Image
         if at_least_px is not None:
             image.draft(None, (at_least_px, at_least_px))  # None: keep the mode
         _load(image)
-        return _upright(_rgb(image), _orientation(image))
+        return _upright(_in_strips(image), _orientation(image))
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """
+    Return width and height, as the header says, without decoding.
+
+    Raises:
+        ImageError: Not a picture, or too large.
+    """
+    with _opened(data) as image:
+        return image.size
 
 
 def _bytes_of(source: bytes | Path) -> bytes:
@@ -116,6 +128,19 @@ def _upright(image: Image.Image, orientation: int) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
+def _in_strips(image: Image.Image) -> Image.Image:
+    """Convert some rows at a time: what a conversion makes on its way is large only for a few."""
+    width, height = image.size
+    rows = max(1, _STRIP_PIXELS // width)
+    if height <= rows or (image.mode == "RGB" and not image.has_transparency_data):
+        return _rgb(image)
+    whole = Image.new("RGB", image.size)
+    for top in range(0, height, rows):
+        box = (0, top, width, min(top + rows, height))
+        whole.paste(_rgb(image.crop(box)), box)
+    return whole
+
+
 def _rgb(image: Image.Image) -> Image.Image:
     try:
         if image.mode.startswith("I"):
@@ -133,8 +158,10 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
     """Keep the high byte, as Pillow does for 16-bit colour; for grey it would clip at 255."""
-    grey = np.asarray(image).astype(np.int64).clip(0, 0xFFFF) >> 8
-    return Image.fromarray(grey.astype(np.uint8))
+    grey = np.asarray(image)
+    if grey.itemsize > 2:  # noqa: PLR2004 - mode I, 32 bits
+        grey = grey.clip(0, 0xFFFF)
+    return Image.fromarray((grey >> 8).astype(np.uint8))
 
 
 def _over_white(image: Image.Image) -> Image.Image:
