@@ -239,16 +239,16 @@ def test_the_same_picture_in_two_classes_is_a_warning(dataset):
 
 def test_what_belongs_to_no_class_and_what_is_rare_are_warnings(dataset, picture):
     """
-    Files beside the classes, folders beside the splits, classes of a few pictures.
+    Files beside the classes and beside the splits, classes of a few pictures.
     """
     picture(dataset / "train" / "stray.png")
-    picture(dataset / "extra" / "cat" / "1.png")
+    picture(dataset / "extra.png")
     for n in range(3, 12):
         (dataset / "train" / "dog" / f"{n}.png").unlink()
 
     assert check(dataset).warnings == [
         "train/stray.png belongs to no class",
-        "extra belongs to no class",
+        "extra.png belongs to no class",
         "class 'dog' has only 3 pictures in train",
     ]
 

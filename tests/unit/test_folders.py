@@ -98,6 +98,49 @@ def test_splits_are_found_by_any_of_their_names(tmp_path, names, splits):
     assert {split: path.name for split, path in found.items()} == splits
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("bus/1", "car/1", "train/1"), ("car/1", "train/a/1"), ("train/a/1", "val/a/1", "x/1")],
+)
+def test_a_folder_that_may_be_a_split_or_a_class_is_an_error(tmp_path, names):
+    """
+    Taken as a split, the folders beside it would vanish from the training without a word.
+    """
+    touch(tmp_path, *names)
+
+    with pytest.raises(
+        DataError, match=r"'train' may be a split or a class.*there are '"
+    ) as caught:
+        folders.find_splits(tmp_path)
+
+    assert caught.value.remedy
+
+
+def test_files_and_litter_beside_splits_are_not_ambiguous(tmp_path):
+    """
+    Only a folder could be a class.
+    """
+    touch(tmp_path, "train/a/1", "LICENSE", ".git/x", "__MACOSX/x")
+
+    assert folders.find_splits(tmp_path) == {"train": tmp_path / "train"}
+
+
+def test_a_class_name_that_is_not_utf8_is_an_error(tmp_path):
+    """
+    No artifact could hold it: found here, and not when the training is over.
+    """
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    try:
+        os.mkdir(folder)  # noqa: PTH102 - bytes
+    except OSError:
+        pytest.skip("this file system holds UTF-8 alone")
+
+    with pytest.raises(DataError, match=r"not UTF-8: b'caf\\xe9'") as caught:
+        folders.scan(tmp_path)
+
+    str(caught.value).encode()
+
+
 def test_two_folders_for_one_split_are_an_error(tmp_path):
     """
     Nobody can say which of them is meant.

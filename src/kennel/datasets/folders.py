@@ -21,6 +21,7 @@ SPLIT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 LAYOUT: Final = "one folder for each class, with JPEG or PNG files, e.g. train/cat/001.jpg"
 REMEDY: Final = "kennel data check PATH"
+_NAMED_AT_MOST: Final = 5
 _LITTER: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})  # what desktops leave behind
 
 
@@ -53,12 +54,15 @@ def find_splits(folder: Path) -> dict[str, Path]:
     Empty when there is no train folder: then *folder* is one split, its folders being classes.
 
     Raises:
-        DataError: *folder* cannot be listed, or one split has two folders.
+        DataError: *folder* cannot be listed, one split has two folders, or there are folders beside
+            train that are no splits: it may be a class among classes, and they would be lost.
     """
     found: dict[str, Path] = {}
+    others: list[str] = []
     for entry in _folders(folder):
         split = split_of(entry.name)
         if split is None:
+            others.append(entry.name)
             continue
         if split in found:
             raise DataError(
@@ -66,7 +70,21 @@ def find_splits(folder: Path) -> dict[str, Path]:
                 expected=f"one of {', '.join(SPLIT_NAMES[split])}",
             )
         found[split] = entry
-    return {name: found[name] for name in SPLIT_NAMES if name in found} if "train" in found else {}
+    if "train" not in found:
+        return {}
+    if others:
+        raise _ambiguous(folder, found["train"].name, others)
+    return {name: found[name] for name in SPLIT_NAMES if name in found}
+
+
+def _ambiguous(folder: Path, train: str, others: Sequence[str]) -> DataError:
+    more = ", …" if len(others) > _NAMED_AT_MOST else ""
+    return DataError(
+        f"{folder} is ambiguous: {train!r} may be a split or a class, since beside it "
+        f"there are {', '.join(map(repr, others[:_NAMED_AT_MOST]))}{more}",
+        expected="folders of splits alone (train, valid, test), or of classes alone",
+        remedy="move all classes into a folder train, or what is no split elsewhere",
+    )
 
 
 def split_of(name: str) -> str | None:
@@ -85,7 +103,8 @@ def scan(folder: Path) -> Scan:
     a sample, whatever its suffix, so that what is no picture is found and reported.
 
     Raises:
-        DataError: *folder* is missing, cannot be listed, or has no class folders.
+        DataError: *folder* is missing, cannot be listed, has no class folders, or one whose name is
+            not UTF-8.
     """
     classes = _folders(folder)
     if not classes:
@@ -94,10 +113,23 @@ def scan(folder: Path) -> Scan:
             expected=LAYOUT,
             remedy=REMEDY,
         )
+    for entry in classes:
+        _require_text(entry.name)
     samples = [Sample(path, label) for label, entry in enumerate(classes) for path in files(entry)]
     return Scan(
         folder, tuple(entry.name for entry in classes), tuple(samples), tuple(_strays(folder))
     )
+
+
+def _require_text(name: str) -> None:
+    """Refuse what no artifact could hold, before a training and not after it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"the name of a class folder is not UTF-8: {os.fsencode(name)!r}",
+            remedy="rename the folder",
+        ) from None
 
 
 def disagreements(scans: Mapping[str, Scan]) -> list[str]:
@@ -112,19 +144,20 @@ def disagreements(scans: Mapping[str, Scan]) -> list[str]:
         for split, found in scans.items()
         if not found.samples
     ]
-    every = sorted({name for found in scans.values() for name in found.class_names})
-    return empty + [
-        problem for name in every for problem in _class_disagreements(name, scans) if not empty
-    ]
+    if empty:
+        return empty
+    counts = {split: found.counts() for split, found in scans.items()}
+    every = sorted({name for of_split in counts.values() for name in of_split})
+    return [problem for name in every for problem in _class_disagreements(name, counts)]
 
 
-def _class_disagreements(name: str, scans: Mapping[str, Scan]) -> Iterator[str]:
-    lacking = [split for split, found in scans.items() if name not in found.class_names]
-    having = [split for split in scans if split not in lacking]
+def _class_disagreements(name: str, counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    lacking = [split for split, of_split in counts.items() if name not in of_split]
+    having = [split for split in counts if split not in lacking]
     if lacking:
         yield f"class {name!r} is in {_and(having)} but not in {_and(lacking)}"
     for split in having:
-        if not scans[split].counts()[name]:
+        if not counts[split][name]:
             yield f"class {name!r} has no pictures in {split}"
 
 
