@@ -15,7 +15,7 @@ from dataclasses import asdict
 from kennel import settings as sources
 from kennel.cli import hints, show
 from kennel.errors import MissingToolError
-from kennel.local import daemon
+from kennel.local import daemon, disk
 from kennel.local import environment as clients
 from kennel.local.daemon import Address
 from kennel.settings import Settings
@@ -46,13 +46,15 @@ def stop(args: argparse.Namespace) -> int:
 
 
 def status(args: argparse.Namespace) -> int:
-    """Say whether the server runs, and where; exit code 1 where it does not."""
+    """Say whether the server runs, where, and how much it keeps; exit code 1 where it does not."""
     found = daemon.status(_settings(args).local.state)
     about = asdict(found) | {"url": found.address.url if found.address else None}
     del about["address"]
+    size = disk.occupied(found.state)
     if args.json:
-        show.result(json.dumps(about, default=str))
+        show.result(json.dumps(about | {"bytes": size}, default=str))
     else:
+        about["size"] = show.size(size)
         rows = [(key.replace("_", " "), str(v)) for key, v in about.items() if v is not None]
         show.result(show.columns(rows))
     return 0 if found.running else 1
