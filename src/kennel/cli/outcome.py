@@ -24,12 +24,14 @@ class Example:
 
     def row(self) -> tuple[str, str, str]:
         """Return picture, class and guess, a wrong one marked."""
-        if not self.prediction.guesses:
-            return self.prediction.path.name, self.class_name, f"{self.prediction.error}"
+        return self.prediction.path.name, self.class_name, self._said()
+
+    def _said(self) -> str:
+        if self.prediction.error:
+            return self.prediction.error.problem
         guess = self.prediction.guesses[0]
         mark = "" if self.right else "  wrong"
-        said = f"{guess.class_name} {guess.probability:.1%}{mark}"
-        return self.prediction.path.name, self.class_name, said
+        return f"{guess.class_name} {guess.probability:.1%}{mark}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able document."""
@@ -66,5 +68,5 @@ class Outcome:
         known = self.test_accuracy is not None
         figure = f"{self.test_accuracy:.4f}" if known else "unknown: the data has no test split"
         table = show.columns([("picture", "class", "predicted"), *(e.row() for e in self.examples)])
-        drawn = "\n".join(str(path) for path in self.pictures)
+        drawn = "\n".join(str(show.near(path)) for path in self.pictures)
         return f"\n{table}\n\ntest accuracy: {figure}\n{drawn}"
