@@ -17,6 +17,7 @@ from kennel.vision.preprocessing import Preprocessing
 
 SIZE = 16
 PREPROCESSING = Preprocessing.for_size(SIZE)
+BLANK = np.zeros((3, SIZE, SIZE)).tolist()  # preprocessed
 JSON, NPY = "application/json", "application/x-npy"
 
 
@@ -287,8 +288,8 @@ def test_pictures_below_the_limit_are_decoded():
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [
-        (json.dumps({"image": "", "top_k": "9" * 100_000 + "x"}).encode(), JSON),
-        (json.dumps({"image": "", "top_k": [["x" * 999] * 999] * 9}).encode(), JSON),
+        (json.dumps({"image": BLANK, "top_k": "9" * 100_000 + "x"}).encode(), JSON),
+        (json.dumps({"image": BLANK, "top_k": [["x" * 999] * 999] * 9}).encode(), JSON),
         (json.dumps({"k" * 100_000: 1}).encode(), JSON),
         (b"x", "text/" + "x" * 100_000),
     ],
