@@ -120,3 +120,15 @@ def test_a_class_too_small_to_split_is_an_error():
     """
     with pytest.raises(DataError, match="class 'dog' has 2 files"):
         split(dataset({"cat": 10, "dog": 2}))
+
+
+@pytest.mark.parametrize("fractions", [{"valid": 0.5, "test": 0.3}, {"valid": 0.8, "test": 0.15}])
+@pytest.mark.parametrize("count", [3, 4, 5, 20])
+def test_no_part_is_left_without_a_class(count, fractions):
+    """
+    Whatever rounding would have it, each split has a picture of a class that has enough.
+    """
+    parts = split(dataset({"cat": 20, "dog": count}), fractions=fractions)
+
+    assert all(scan.counts()["dog"] >= 1 for scan in parts.values())
+    assert sum(scan.counts()["dog"] for scan in parts.values()) == count

@@ -6,7 +6,6 @@ class moves nothing in the others, and in its own at most one file at each borde
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
@@ -68,11 +67,10 @@ def _order(seed: int, name: str) -> bytes:
 
 
 def _divide(shuffled: list[Sample], fractions: Mapping[str, float]) -> dict[str, list[Sample]]:
-    parts: dict[str, list[Sample]] = defaultdict(list)
-    begin = 0
-    for name, share in fractions.items():
-        end = begin + max(1, round(len(shuffled) * share))
-        parts[name] = shuffled[begin:end]
-        begin = end
-    parts["train"] = shuffled[begin:]
-    return parts
+    """Cut off a part for each fraction, none of them empty, nor what is left for training."""
+    parts: dict[str, list[Sample]] = {}
+    left = shuffled
+    for waiting, (name, share) in zip(range(len(fractions), 0, -1), fractions.items(), strict=True):
+        size = min(max(1, round(len(shuffled) * share)), len(left) - waiting)
+        parts[name], left = left[:size], left[size:]
+    return {**parts, "train": left}

@@ -63,6 +63,7 @@ def read(paths: ContainerPaths, rules: Rules, stop: Stop) -> Data:
     scans = {name: _without(scan, bad) for name, scan in scans.items()}
     _require_agreement(scans)
     scans = _with_held_out(scans, rules)
+    _require_agreement(scans)
     names = scans["train"].class_names
     samples = {name: scan.samples for name, scan in scans.items()}
     return Data(names, samples["train"], samples["valid"], samples.get("test", ()), tuple(bad))
