@@ -354,6 +354,52 @@ def test_a_failed_program_of_the_users_own_names_its_cause(tmp_path):
     assert "ExecuteUserScriptError" in paths.failure.read_text()
 
 
+@pytest.mark.parametrize("wanted", ["alone", "among-output"])
+def test_a_program_that_is_killed_names_the_signal(tmp_path, wanted):
+    """
+    Memory ran out, most likely: that comes before what the toolkit says of itself.
+    """
+    words = "print('step 3', file=sys.stderr, flush=True)" if wanted == "among-output" else ""
+    paths = lay_out(tmp_path, {})
+    program(paths, f"import os, sys\n{words}\nos.kill(os.getpid(), 9)\n")
+
+    code, output = run(paths)
+
+    assert code == 1, output
+    said = "step 3\n\n" if words else ""
+    assert paths.failure.read_text().startswith(
+        f"ExitCode -9 (SIGKILL: out of memory?)\n\n{said}ExecuteUserScriptError:\n"
+    )
+
+
+PROGRESS = """
+import pathlib, sys, time
+print("\\r 10%|#", end="", file=sys.stderr, flush=True)
+seen = pathlib.Path(__file__).with_name("seen")
+deadline = time.monotonic() + 20
+while not seen.exists():
+    time.sleep(0.01)
+    if time.monotonic() > deadline:
+        sys.exit("nobody saw it")
+"""
+
+
+def test_a_progress_bar_is_seen_as_it_grows(tmp_path):
+    """
+    It ends its line when all is done, and not before.
+    """
+    paths = lay_out(tmp_path, {})
+    program(paths, PROGRESS)
+    process = start(paths)
+    seen = b""
+    while b" 10%|#" not in seen and (chunk := os.read(process.stdout.fileno(), 4096)):
+        seen += chunk
+    (paths.root / "code" / "seen").touch()
+    code, output = finish(process)
+
+    assert code == 0, seen.decode() + output
+
+
 def test_a_wrong_command_is_told_the_right_one():
     """
     The image has one command.

@@ -7,11 +7,13 @@ without the cause. Both are done here. Kennel's own program needs neither: see e
 """
 
 import os
+import re
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from types import FrameType
 
@@ -22,7 +24,11 @@ from kennel.training.stopping import Stop
 
 SHELLS = frozenset({"sh", "dash", "bash"})
 TAIL_LINES = 60
-TOOLKIT_REPORT = "ExecuteUserScriptError"  # how its own failure file begins
+CHUNK_BYTES = 65_536
+TOOLKIT = "sagemaker-training-toolkit"  # in every line that it logs
+INVOKING = "Invoking script with the following command:"  # a blank line, the command, another
+REPORTING = "Reporting training FAILURE"
+REPORT = re.compile(r"\w+Error:\nExitCode (-?\d+)\n")  # how its own failure file begins
 LATECOMERS_S = 1.0  # how often a stop looks for a program that has started meanwhile
 
 
@@ -133,26 +139,66 @@ def _standard_error_tail() -> Iterator[deque[str]]:
 
 
 def _copy(reader: int, terminal: int, tail: deque[str]) -> None:
-    with os.fdopen(reader, "rb") as lines, os.fdopen(terminal, "wb", buffering=0) as out:
-        for line in lines:
-            out.write(line)
-            tail.append(line.decode(errors="replace"))
+    """Pass on what comes as it comes; a progress bar stays one line for hours."""
+    line = b""
+    with os.fdopen(reader, "rb", buffering=0) as source, os.fdopen(terminal, "wb") as out:
+        while chunk := source.read(CHUNK_BYTES):
+            out.write(chunk)
+            out.flush()
+            *whole, line = (line + chunk).split(b"\n")
+            tail.extend(map(_shown, whole))
+            line = line[-CHUNK_BYTES:]
+    if line:
+        tail.append(_shown(line))
+
+
+def _shown(line: bytes) -> str:
+    """Return what a terminal would show of a line: what stands behind the last return."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
 
 
 def _name_the_cause(paths: ContainerPaths, tail: list[str]) -> None:
     """Put the program's last words before the toolkit's report; leave a report of its own alone."""
     report = _read(paths.failure)
-    if report.startswith(TOOLKIT_REPORT):
-        words = _last_words(tail)
-        failure.fail(paths, f"{words}\n\n{report}" if words else report)
+    if reported := REPORT.match(report):
+        words = last_words(tail, int(reported[1]))
+        failure.fail(paths, f"{words}\n\n{report}")
 
 
-def _last_words(tail: list[str]) -> str:
-    """Return the exception and then its traceback, or else the last lines."""
-    words = [line for line in tail if "sagemaker-training-toolkit" not in line]
+def last_words(lines: Sequence[str], code: int) -> str:
+    """
+    Return the cause of a failure first, then what the program said of it.
+
+    Args:
+        lines: The end of the standard error, the toolkit's lines among them.
+        code: Of the exit; below zero, the signal that ended it.
+    """
+    words = _own(lines)
     marks = [number for number, line in enumerate(words) if line.startswith("Traceback (most")]
+    said = "\n".join(words).strip()
+    if code < 0:
+        return f"{_exit(code)}\n\n{said}".strip()
     if not marks:
-        return "".join(words).strip()
+        return said or _exit(code)
     traceback = words[marks[-1] :]
     cause = next((line for line in traceback[1:] if line[:1].strip()), "")
-    return f"{cause.strip()}\n\n{''.join(traceback)}".strip()
+    return "\n".join([cause.strip(), "", *traceback]).strip()
+
+
+def _own(lines: Sequence[str]) -> list[str]:
+    """Drop what the toolkit says: at length before the program starts, and after it has failed."""
+    started = [number for number, line in enumerate(lines) if line.startswith(INVOKING)]
+    rest: Iterable[str] = lines[started[-1] + 1 :] if started else lines
+    if started:
+        command = dropwhile(lambda line: not line.strip(), rest)
+        rest = dropwhile(lambda line: bool(line.strip()), command)
+    until_failure = takewhile(lambda line: not (TOOLKIT in line and REPORTING in line), rest)
+    return [line for line in until_failure if TOOLKIT not in line]
+
+
+def _exit(code: int) -> str:
+    """Name the exit code, and the signal that it may stand for."""
+    if code >= 0:
+        return f"ExitCode {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else "a signal"
+    return f"ExitCode {code} ({name}{': out of memory?' if name == 'SIGKILL' else ''})"
