@@ -1,5 +1,6 @@
 """What a run tells of itself."""
 
+import dataclasses
 import json
 
 import pytest
@@ -116,3 +117,38 @@ def test_one_wild_validation_does_not_flatten_the_curves():
     """
     assert report.loss_limit(HISTORY) == pytest.approx(1.05 * 4.5)
     assert report.loss_limit([HISTORY[1]]) == pytest.approx(1.05 * 0.6)
+
+
+def test_a_class_name_is_not_read_as_a_formula(tmp_path):
+    """
+    Folders are called anything.
+    """
+    samples = tuple(Sample(tmp_path / f"{label}.png", label) for label in range(2))
+    named = Data(("$5_$^", "a_b"), samples, samples, samples, ())
+    matrix = torch.tensor([[3, 1], [0, 4]])
+
+    export.write_report(tmp_path, outcome(matrix), Hyperparameters(), named)
+
+    assert ink(tmp_path / "confusion_matrix.png") > 50
+
+
+def test_a_picture_that_cannot_be_drawn_fails_no_run(tmp_path, capsys):
+    """
+    The figures are there, and the log says what is not.
+    """
+    (tmp_path / "learning_curves.png").mkdir()
+
+    export.write_report(tmp_path, outcome(None), Hyperparameters(), data(tmp_path, 2))
+
+    assert json.loads((tmp_path / "metrics.json").read_text())["best_epoch"] == 2
+    assert "WARNING: the pictures in" in capsys.readouterr().out
+
+
+def test_a_loss_that_is_no_number_has_its_place_in_the_curves(tmp_path):
+    """
+    It leaves a gap.
+    """
+    history = [HISTORY[0], dataclasses.replace(HISTORY[1], valid_loss=float("nan"))]
+    report.learning_curves(tmp_path / "curves.png", history)
+
+    assert ink(tmp_path / "curves.png") > 50

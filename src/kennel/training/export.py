@@ -6,6 +6,7 @@ The pictures are drawn in report.py. The model itself is kennel.vision.artifact'
 
 import json
 import math
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from kennel.datasets.verify import BadFile
 from kennel.training import report
 from kennel.training.channels import Data
 from kennel.training.hyperparameters import Hyperparameters
+from kennel.training.log import say
 from kennel.training.loop import Epoch
 from kennel.training.metrics import Evaluation, per_class
 
@@ -45,7 +47,7 @@ class Outcome:
 def write_report(
     folder: Path, outcome: Outcome, hyperparameters: Hyperparameters, data: Data
 ) -> None:
-    """Write metrics.json, and draw what there is to be drawn."""
+    """Write metrics.json, and draw what can be drawn."""
     class_names = data.class_names
     folder.mkdir(parents=True, exist_ok=True)
     document: dict[str, Any] = {
@@ -63,7 +65,7 @@ def write_report(
         document["classes"] = {name: asdict(measure) for name, measure in measures.items()}
         document["confusion"] = matrix.tolist()
     _write_json(folder / "metrics.json", document)
-    _draw(folder, outcome, class_names)
+    _draw_or_say(folder, outcome, class_names)
 
 
 def write_skipped(folder: Path, data: Path, skipped: Sequence[BadFile]) -> None:
@@ -71,6 +73,15 @@ def write_skipped(folder: Path, data: Path, skipped: Sequence[BadFile]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     listed = [{"path": _below(path, data), "reason": reason} for path, reason in skipped]
     _write_json(folder / "skipped.json", listed)
+
+
+def _draw_or_say(folder: Path, outcome: Outcome, class_names: Sequence[str]) -> None:
+    """Draw, and where that fails go on: a picture is not worth a trained model."""
+    try:
+        _draw(folder, outcome, class_names)
+    except Exception:  # noqa: BLE001 - whatever matplotlib makes of the data
+        say(f"WARNING: the pictures in {folder} could not be drawn; all else is well")
+        say(traceback.format_exc())
 
 
 def _draw(folder: Path, outcome: Outcome, class_names: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ no display and leaves no global state.
 
 import atexit
 import logging
+import math
 import os
 import shutil
 import tempfile
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBERED_UP_TO = 25  # classes; beyond, a number in every cell is noise
+NAMED_UP_TO = 200  # classes; beyond, the names would be too small to read and slow to lay out
 TRAIN_COLOUR, VALID_COLOUR, BEST_COLOUR = "#1f77b4", "#d95f02", "#555555"
 DPI = 120
 
@@ -43,7 +45,8 @@ def confusion_matrix(path: Path, matrix: Tensor, class_names: Sequence[str], tit
     figure = _figure(side + 0.6, side)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    _name_ticks(axes, class_names, size=min(10.0, 0.55 * side * 72 / count))  # below a cell
+    space = side * 72 / min(count, NAMED_UP_TO)  # points between two names
+    _name_ticks(axes, class_names, size=min(10.0, 0.55 * space))
     axes.set(xlabel="predicted", ylabel="true")
     axes.set_title(title, fontsize=max(12.0, side))
     if count <= NUMBERED_UP_TO:
@@ -79,7 +82,7 @@ def loss_limit(history: Sequence[Epoch]) -> float:
     One wild validation, usual after a first epoch from scratch, would press all else to the floor.
     """
     train = max(epoch.train_loss for epoch in history)
-    valid = max(epoch.valid_loss for epoch in history)
+    valid = max((e.valid_loss for e in history if math.isfinite(e.valid_loss)), default=0.0)
     return 1.05 * min(max(train, valid), 3 * train) or 1.0
 
 
@@ -96,9 +99,11 @@ def _figure(width: float, height: float) -> "Figure":
 
 
 def _name_ticks(axes: "Axes", class_names: Sequence[str], size: float) -> None:
-    ticks = range(len(class_names))
-    axes.set_xticks(ticks, class_names, rotation=90, fontsize=size)
-    axes.set_yticks(ticks, class_names, fontsize=size)
+    """Name the classes, of very many every second or third; a $ in a name is no formula."""
+    ticks = range(0, len(class_names), math.ceil(len(class_names) / NAMED_UP_TO))
+    names = [class_names[tick] for tick in ticks]
+    axes.set_xticks(ticks, names, rotation=90, fontsize=size, parse_math=False)
+    axes.set_yticks(ticks, names, fontsize=size, parse_math=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
