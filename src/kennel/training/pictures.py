@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from kennel.datasets.folders import Sample
 from kennel.errors import DataError, ImageError
@@ -27,7 +27,14 @@ PREFETCH = 2  # batches that each worker has ready, torch's default
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where workers leave their batches, no file of ours
 
 
-class Pictures(Dataset[tuple[Tensor, int]]):
+@dataclass(frozen=True)
+class Unreadable:
+    """A picture that was readable when the run began; an error would lose its words on the way."""
+
+    reason: str
+
+
+class Pictures(Dataset[tuple[Tensor, int] | Unreadable]):
     """What a worker process needs: the samples, and how to read one."""
 
     def __init__(
@@ -41,19 +48,14 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         """Return the number of pictures."""
         return len(self.samples)
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, int]:
-        """
-        Read one picture: float32 (3, H, W) and its label.
-
-        Raises:
-            DataError: It was readable when the run began and is not any more.
-        """
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, int] | Unreadable:
+        """Read one picture: float32 (3, H, W) and its label."""
         index, seed = draw
         path, label = self.samples[index]
         try:
             image = self.preprocessing.read(path)
         except ImageError as error:
-            raise DataError(f"{path} {error}") from error
+            return Unreadable(f"{path} {error}")
         torch.manual_seed(seed)
         return self.transform(image), label
 
@@ -88,7 +90,7 @@ class PictureSource:
 
     def __init__(self, samples: Sequence[Sample], reading: Reading) -> None:
         self._samples, self._reading = samples, reading
-        self._loaders: dict[int, tuple[_Plan, DataLoader[tuple[Tensor, int]]]] = {}
+        self._loaders: dict[int, tuple[_Plan, DataLoader[tuple[Tensor, int] | Unreadable]]] = {}
 
     def __len__(self) -> int:
         """Return the number of pictures."""
@@ -116,19 +118,25 @@ class PictureSource:
         plan, loader = self._loader(transform)
         plan.batches = batches
         device = self._reading.device
-        for images, labels in loader:
+        for batch in loader:
+            if isinstance(batch, Unreadable):
+                raise DataError(batch.reason)
+            images, labels = batch
             yield (
                 images.to(device, non_blocking=True, memory_format=torch.channels_last),
                 labels.to(device, non_blocking=True),
             )
 
-    def _loader(self, transform: Transform) -> tuple[_Plan, DataLoader[tuple[Tensor, int]]]:
+    def _loader(
+        self, transform: Transform
+    ) -> tuple[_Plan, DataLoader[tuple[Tensor, int] | Unreadable]]:
         """Return a loader whose workers live as long as the source: starting them takes time."""
         if id(transform) not in self._loaders:
             plan, workers = _Plan(), self._reading.workers
             loader = DataLoader(
                 Pictures(self._samples, self._reading.preprocessing, transform),
                 batch_sampler=plan,
+                collate_fn=_collate,
                 num_workers=workers,
                 persistent_workers=workers > 0,
                 pin_memory=self._reading.device.type == "cuda",
@@ -136,6 +144,12 @@ class PictureSource:
             )
             self._loaders[id(transform)] = (plan, loader)
         return self._loaders[id(transform)]
+
+
+def _collate(items: list[tuple[Tensor, int] | Unreadable]) -> Batch | Unreadable:
+    """Make a batch, unless a picture could not be read."""
+    bad = next((item for item in items if isinstance(item, Unreadable)), None)
+    return bad or default_collate(items)
 
 
 def choose_workers(
