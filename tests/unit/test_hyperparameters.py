@@ -39,6 +39,7 @@ def test_an_empty_request_gives_the_defaults():
         pytest.param({"workers": "auto"}, "workers", None, id="auto"),
         pytest.param({"workers": "2"}, "workers", 2, id="workers"),
         pytest.param({"optimizer": " adamw "}, "optimizer", "adamw", id="spaces"),
+        pytest.param({"optimizer": "AdamW"}, "optimizer", "adamw", id="capitals"),
     ],
 )
 def test_a_value_is_read_as_its_row_says(raw, field, value):

@@ -58,7 +58,11 @@ class Hyperparameters:
         "imagenet (torchvision's), none, or the name of a file in the channel weights; "
         "auto: the one file of that channel, and imagenet without the channel",
     )
-    freeze: bool = _flag("train the new head only and keep the backbone as it is", default=False)
+    freeze: bool = _flag(
+        "train the new head only and keep the backbone as it is: the hidden layers of alexnet's "
+        "and vgg's classifiers too, and dropout before the head stays off",
+        default=False,
+    )
     optimizer: str = _text("sgd", "what takes the steps", OPTIMIZERS)
     lr: float = _number(0.01, "learning rate at its highest", 0, 100, above=True)
     momentum: float = _number(0.9, "of sgd", 0, 0.9999)

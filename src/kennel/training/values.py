@@ -35,7 +35,7 @@ def read(spec: Row, given: object) -> Value:
     if spec.metadata.get("auto") and text.lower() == AUTO:
         return None
     try:
-        value = _READERS[kind(spec)](text)
+        value = _READERS[kind(spec)](text.lower() if spec.metadata.get("choices") else text)
     except (ValueError, OverflowError):
         value = MISSING
     if value is MISSING or not _in_range(spec, value):
