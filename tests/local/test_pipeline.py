@@ -117,6 +117,49 @@ def test_a_job_can_be_come_back_to(kennel, trained):
     assert trained[0]["artifact"] in kennel("describe", name).stdout
 
 
+def test_the_pictures_of_a_training_are_fetched(kennel, trained, home):
+    """
+    Beside the model stands output.tar.gz: describe says where, results unpacks it.
+    """
+    name = trained[0]["job"]
+    assert f"/{name}/output/output.tar.gz" in kennel("describe", name).stdout
+
+    found = json.loads(kennel("results", name, "--to", "fetched", "--json").stdout)
+
+    assert found["job"] == name
+    assert {"fetched/learning_curves.png", "fetched/confusion_matrix.png"} <= set(found["files"])
+    assert all((home / path).is_file() for path in found["files"])
+
+
+def test_a_job_is_gone_on_with(kennel, trained):
+    """
+    A new job begins where the other has ended, and has its request but for the epochs.
+    """
+    name = trained[0]["job"]
+
+    done = kennel("train", "--resume", name, "--set", "epochs=2", "--json")
+
+    assert json.loads(done.stdout)["status"] == "Completed"
+    assert "epoch=1/" not in done.stderr
+    assert done.stderr.count("epoch=2/2 ") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        pytest.param(["nowhere"], "there is no training job nowhere", id="no-such-job"),
+        pytest.param([None, "--set", "lr=0.5"], "cannot have lr=0.5 (was 0.001)", id="another-run"),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_an_error(kennel, trained, command, message):
+    """
+    Before a job is started: what there is not, and what would be another run.
+    """
+    words = [trained[0]["job"] if word is None else word for word in command]
+
+    assert message in kennel("train", "--resume", *words, code=1).stderr
+
+
 def test_the_same_data_is_not_uploaded_again(kennel, trained, data):
     """
     Training from a folder has staged it; staging it again has nothing to do.
@@ -151,10 +194,10 @@ def test_a_bad_picture_is_reported_and_the_rest_go_on(kennel, endpoint, data, tm
 
     done = kennel("predict", tmp_path / "bad.jpg", good, "--endpoint", endpoint, code=1)
 
-    good_row, _, count, bad_row, *_ = done.stdout.splitlines()[1:]
-    assert "%" in good_row
-    assert count == "not classified: 1"
-    assert "not a picture" in bad_row
+    table, failed = done.stdout.split("\n\n")
+    assert "%" in table.splitlines()[1]
+    assert failed.startswith("not classified: 1\n")
+    assert "not a picture" in failed
 
 
 @pytest.fixture
@@ -171,7 +214,7 @@ def evaluated(trained, aws, tmp_path):
     def evaluated(path):
         sample = Sample(path, described.class_names.index(path.parent.name))
         batches = PictureSource([sample], reading).evaluation()
-        return math.exp(-evaluate(model, batches, None, Stop()).loss)
+        return math.exp(-evaluate(model, batches, Stop()).loss)
 
     return evaluated
 
@@ -192,8 +235,10 @@ def test_deploying_again_brings_a_new_version_and_clears_the_old(kennel, endpoin
     """
     The endpoint keeps its name and answers; one config and one model of it are left.
     """
-    version = json.loads(kennel("deploy", "--endpoint", endpoint, "--json").stdout)["config"]
+    done = kennel("deploy", "--endpoint", endpoint, "--json")
+    version = json.loads(done.stdout)["config"]
 
+    assert f"model of training job {json.loads(done.stdout)['job']}, test accuracy" in done.stderr
     sagemaker = aws("sagemaker")
     described = sagemaker.describe_endpoint(EndpointName=endpoint)
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", version)
@@ -221,10 +266,11 @@ def test_a_job_that_fails_says_why(kennel, data):
     """
     What only the container can know comes back as the error, with the log to read.
     """
-    done = kennel("train", "--data", data, "--weights", "none", "--set", "model=resnet81", code=1)
+    small = ("--set", "model=alexnet", "--set", "image-size=32")
+    done = kennel("train", "--data", data, "--weights", "none", *small, code=1)
 
     assert "ended as Failed" in done.stderr
-    assert "resnet18" in done.stderr.rpartition("error:")[2]
+    assert "cannot take pictures of 32 px" in done.stderr.rpartition("error:")[2]
 
 
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(home, server, data, kennel, aws):
@@ -246,7 +292,9 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(home, server, d
     assert described["TrainingJobStatus"] == "InProgress"
 
     assert f"kennel stop {name}" in rest
-    assert name in kennel("stop", name).stdout
+    stopped = kennel("stop", name)
+    assert name in stopped.stdout
+    assert f"kennel train --resume {name}" in stopped.stderr
     assert "ended as Stopped" in kennel("logs", name, "--follow", code=1).stderr
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from kennel.errors import HyperparameterError
-from kennel.training import checkpoint, precision
+from kennel.training import checkpoint, loop, precision
 from kennel.training.checkpoint import Identity, Keeper
 from kennel.training.hyperparameters import Hyperparameters
 from kennel.training.loop import Epoch, State
@@ -15,7 +15,7 @@ from kennel.training.metrics import Totals
 from kennel.training.schedule import optimizer
 
 CPU = torch.device("cpu")
-IDENTITY = Identity(Hyperparameters(epochs=5), ("cat", "dog"), "abc")
+IDENTITY = Identity(Hyperparameters(epochs=5), ("cat", "dog"), "abc", "def")
 
 
 def fresh(seed=0):
@@ -148,6 +148,9 @@ def test_a_crash_while_writing_leaves_the_one_before(tmp_path):
             dataclasses.replace(IDENTITY, examples="xyz"), "the training pictures", id="pictures"
         ),
         pytest.param(
+            dataclasses.replace(IDENTITY, fixed="xyz"), "of the frozen layers", id="frozen-weights"
+        ),
+        pytest.param(
             dataclasses.replace(IDENTITY, hyperparameters=Hyperparameters(epochs=1)),
             r"epochs=1 \(already done: 2\)",
             id="fewer-epochs",
@@ -205,3 +208,54 @@ def test_quick_epochs_are_not_written_one_by_one(tmp_path):
 
     keeper.save(trained(epochs=2))
     assert len(files(tmp_path)) == 1
+
+
+def test_what_was_just_written_is_never_removed(tmp_path):
+    """
+    Not even where torn files from further on in the run are in the way.
+    """
+    for place, digest in [("00007-0000000", "0" * 16), ("00008-0000000", "1" * 16)]:
+        (tmp_path / f"checkpoint-{place}-{digest}.pt").write_bytes(b"torn")
+
+    path = checkpoint.save(tmp_path, trained(epochs=3), IDENTITY)
+
+    assert checkpoint.restore(tmp_path, fresh(), IDENTITY) == path
+
+
+def test_a_torn_checkpoint_is_removed_when_it_is_found(tmp_path):
+    """
+    It is of no use, and would be counted among those to keep.
+    """
+    before = checkpoint.save(tmp_path, trained(epochs=1), IDENTITY)
+    checkpoint.save(tmp_path, trained(epochs=2), IDENTITY).write_bytes(b"torn")
+
+    checkpoint.restore(tmp_path, fresh(), IDENTITY)
+
+    assert files(tmp_path) == [before.name]
+
+
+def test_a_frozen_backbone_is_left_out(tmp_path):
+    """
+    What never changes is not written again and again; what learns comes back exactly.
+    """
+    saved, state = trained(), fresh()
+    for frozen in (saved, state):
+        frozen.model[0].requires_grad_(requires_grad=False)
+        frozen.model[1].requires_grad_(requires_grad=False)
+    saved.best = loop.changing(saved.model)
+    path = checkpoint.save(tmp_path, saved, IDENTITY)
+
+    document = torch.load(path, weights_only=True)
+    assert set(document["model"]) == {"2.weight", "2.bias"}
+    checkpoint.restore(tmp_path, state, IDENTITY)
+    torch.testing.assert_close(
+        loop.changing(state.model), loop.changing(saved.model), rtol=0, atol=0
+    )
+
+
+def test_slow_writing_is_done_less_often():
+    """
+    At most a tenth of the time goes into it.
+    """
+    assert checkpoint.wait_after(writing_s=0.01) == checkpoint.INTERVAL_S
+    assert checkpoint.wait_after(writing_s=4.0) == 40.0

@@ -119,7 +119,7 @@ def test_the_shortcut_is_taken_where_it_is_exact(name, ends):
             module.running_var.uniform_(0.5, 1.5)
     images = torch.randn(2, 3, 64, 64)
 
-    assert features.ends_in_its_head(model, features.Backbone(model, None), images) is ends
+    assert features.ends_in_its_head(model, features.Backbone(model), images) is ends
 
 
 def test_a_backbone_that_computes_something_else_is_noticed():
@@ -129,9 +129,7 @@ def test_a_backbone_that_computes_something_else_is_noticed():
     torch.manual_seed(0)
     model, other = models.build("resnet18", 5).eval(), models.build("resnet18", 5).eval()
 
-    assert not features.ends_in_its_head(
-        model, features.Backbone(other, None), torch.randn(2, 3, 32, 32)
-    )
+    assert not features.ends_in_its_head(model, features.Backbone(other), torch.randn(2, 3, 32, 32))
 
 
 def test_the_plain_path_is_taken_where_pictures_change(job):

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 import re
 
 import pytest
@@ -191,6 +192,69 @@ def test_divergence_after_a_good_epoch_keeps_that_epoch():
     assert all(tensor.isfinite().all() for tensor in state.best.values())
 
 
+def test_a_validation_without_a_number_is_never_the_best():
+    """
+    Not even where its accuracy ties with that of an epoch that was well.
+    """
+    state, stage = make()
+    features, labels = blobs(20, 2)
+    stage = dataclasses.replace(stage, valid=FeatureSource(features, labels, batch_size=16))
+
+    def poison(epoch):
+        features.fill_(torch.nan if epoch.epoch == 1 else 1.0)
+
+    labels.zero_()  # of logits that are no numbers, the first is the highest
+    features[:5] = -features[:5]
+    loop.fit(state, stage, dataclasses.replace(RECIPE, epochs=2), Stop(), poison)
+
+    first, second = state.history
+    assert math.isnan(second.valid_loss)
+    assert second.valid_accuracy >= first.valid_accuracy, "no tie: the test shows nothing"
+    assert state.best_epoch is first
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_a_run_without_a_single_good_validation_is_an_error(patience):
+    """
+    The training loss may be finite throughout: there is still nothing to export.
+    """
+    state, stage = make()
+    features, labels = blobs(20, 2)
+    features[3] = torch.nan
+    stage = dataclasses.replace(stage, valid=FeatureSource(features, labels, batch_size=16))
+    recipe = dataclasses.replace(RECIPE, patience=patience)
+
+    with pytest.raises(HyperparameterError, match=r"diverged: .* the validation loss is nan"):
+        loop.fit(state, stage, recipe, Stop(), ignore)
+
+
+def test_weights_that_are_not_finite_are_never_the_best():
+    """
+    An infinite variance in a BatchNorm hides behind finite logits.
+    """
+    state, stage = make()
+
+    def spoil(_epoch):
+        state.model[1].running_var.fill_(torch.inf)
+
+    loop.fit(state, stage, RECIPE, Stop(), spoil)
+
+    assert math.isnan(state.history[1].valid_loss)
+    assert state.best_epoch.epoch == 1
+    assert loop.all_finite(state.best)
+
+
+def test_a_batch_that_batch_norm_cannot_learn_from_is_an_error_that_names_it():
+    """
+    A single example with a single number per channel has no variance.
+    """
+    recipe = dataclasses.replace(RECIPE, batch_size=1)
+    state, stage = make(recipe)
+
+    with pytest.raises(HyperparameterError, match=r"batch-size of 2 or more"):
+        loop.fit(state, stage, recipe, Stop(), ignore)
+
+
 def test_an_evaluation_does_not_depend_on_the_batch_size():
     """
     A short last batch weighs what its examples weigh.
@@ -198,7 +262,7 @@ def test_an_evaluation_does_not_depend_on_the_batch_size():
     state, _ = make()
     features, labels = blobs(21, 5)
     whole, uneven = (
-        loop.evaluate(state.model, FeatureSource(features, labels, size).evaluation(), None, Stop())
+        loop.evaluate(state.model, FeatureSource(features, labels, size).evaluation(), Stop())
         for size in (21, 8)
     )
 
@@ -214,7 +278,7 @@ def test_an_evaluation_changes_nothing():
     stage.enter_training()
     before = weights(state.model)
 
-    loop.evaluate(state.model, stage.valid.evaluation(), None, Stop())
+    loop.evaluate(state.model, stage.valid.evaluation(), Stop())
 
     assert torch.equal(weights(state.model), before)
     assert all(parameter.grad is None for parameter in state.model.parameters())

@@ -19,13 +19,15 @@ from typing import Any
 import torch
 
 from kennel.errors import HyperparameterError
+from kennel.training import loop
 from kennel.training.hyperparameters import Hyperparameters, differences
 from kennel.training.log import say
 from kennel.training.loop import Epoch, State
 
-FORMAT = 1
+FORMAT = 2
 KEPT = 2  # the newest, and the one before in case it is torn
 INTERVAL_S = 5.0  # epochs on features take milliseconds: not one of them each
+SHARE = 0.1  # of the time, at most, goes into writing
 DIGEST_CHARS = 16
 NAME = re.compile(r"checkpoint-(\d{5})-(\d{7})-([0-9a-f]{16})\.pt")
 PARTIAL = ".checkpoint.partial"
@@ -38,6 +40,7 @@ class Identity:
     hyperparameters: Hyperparameters
     class_names: tuple[str, ...]
     examples: str  # digest of the training examples' names, in order
+    fixed: str  # digest of the weights that do not change, which a checkpoint leaves out
 
 
 class Keeper:
@@ -46,6 +49,7 @@ class Keeper:
     def __init__(self, folder: Path, identity: Identity) -> None:
         self._folder, self._identity = folder, identity
         self._saved_at = time.monotonic()
+        self._wait_s = INTERVAL_S
 
     def restore(self, state: State) -> None:
         """Bring *state* to the newest whole checkpoint, if there is one; see ``restore``."""
@@ -55,19 +59,26 @@ class Keeper:
 
     def save(self, state: State) -> Path:
         """Write a checkpoint."""
+        started = time.monotonic()
         path = save(self._folder, state, self._identity)
         self._saved_at = time.monotonic()
+        self._wait_s = wait_after(self._saved_at - started)
         return path
 
     def save_if_due(self, state: State) -> None:
         """Write a checkpoint unless the last is so young that little would be lost."""
-        if time.monotonic() - self._saved_at >= INTERVAL_S:
+        if time.monotonic() - self._saved_at >= self._wait_s:
             self.save(state)
+
+
+def wait_after(writing_s: float) -> float:
+    """Return how long to wait, in seconds, after a checkpoint that took *writing_s*."""
+    return max(INTERVAL_S, writing_s / SHARE)
 
 
 def save(folder: Path, state: State, identity: Identity) -> Path:
     """
-    Write a checkpoint, whole or not at all, and remove all but the last two.
+    Write a checkpoint, whole or not at all, and remove all but this and the last before it.
 
     Returns:
         The file. A crash at any moment leaves the one before.
@@ -82,7 +93,8 @@ def save(folder: Path, state: State, identity: Identity) -> Path:
     path = folder / f"checkpoint-{place}-{_digest(partial)}.pt"
     partial.replace(path)
     _sync(folder)
-    for old in _files(folder)[KEPT:]:
+    others = [other for other in _files(folder) if other != path]
+    for old in others[KEPT - 1 :]:
         old.unlink(missing_ok=True)
     return path
 
@@ -117,7 +129,8 @@ def _document(state: State, identity: Identity) -> dict[str, Any]:
         "hyperparameters": identity.hyperparameters.to_dict(),
         "class_names": list(identity.class_names),
         "examples": identity.examples,
-        "model": state.model.state_dict(),
+        "fixed": identity.fixed,
+        "model": loop.changing(state.model),
         "optimizer": state.optimizer.state_dict(),
         "scaler": state.scaler.state_dict(),
         "totals": state.totals.sums,
@@ -128,7 +141,7 @@ def _document(state: State, identity: Identity) -> dict[str, Any]:
 
 
 def _apply(document: Mapping[str, Any], state: State) -> None:
-    state.model.load_state_dict(document["model"])
+    loop.restore(state.model, document["model"])
     state.optimizer.load_state_dict(document["optimizer"])
     state.scaler.load_state_dict(document["scaler"])
     state.totals.sums.copy_(document["totals"])
@@ -147,10 +160,11 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Return the contents, or None after saying so if the file is torn."""
+    """Return the contents, or None after removing the file if it is torn."""
     match = NAME.fullmatch(path.name)
     if match is None or _digest(path) != match[3]:
-        say(f"checkpoint {path.name} is torn: trying the one before")
+        say(f"checkpoint {path.name} is torn: removed, trying the one before")
+        path.unlink(missing_ok=True)
         return None
     document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return document
@@ -162,6 +176,10 @@ def _require_same(document: Mapping[str, Any], identity: Identity, folder: Path)
         changed.append("the classes of the data")
     elif document["examples"] != identity.examples:
         changed.append("the training pictures")
+    if document["format"] != FORMAT:
+        changed.append("the version of kennel")
+    elif document["fixed"] != identity.fixed:
+        changed.append("the weights of the frozen layers")
     done = len(document["history"])
     if identity.hyperparameters.epochs < done:
         changed.append(f"epochs={identity.hyperparameters.epochs} (already done: {done})")

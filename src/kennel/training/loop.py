@@ -8,7 +8,7 @@ main.py, through *on_epoch*.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,7 +47,7 @@ class Recipe:
     scheduler: str
     seed: int
     patience: int  # epochs without a better validation before the end; 0: never
-    dtype: torch.dtype | None  # of autocast
+    dtype: torch.dtype | None  # of autocast, in training steps alone
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,9 @@ class Epoch:
 
     @property
     def rank(self) -> tuple[float, float]:
-        """More is better: accuracy first, and of equals the lower loss."""
+        """More is better: accuracy first, and of equals the lower loss; not finite is the worst."""
+        if not math.isfinite(self.valid_loss):
+            return -math.inf, -math.inf
         return self.valid_accuracy, -self.valid_loss
 
 
@@ -79,18 +81,19 @@ class State:
     totals: Totals  # of the epoch in progress
     step: int = 0  # steps taken in the epoch in progress
     history: list[Epoch] = field(default_factory=list)
-    best: dict[str, Tensor] | None = None  # the model's weights after the best epoch, on the CPU
+    best: dict[str, Tensor] | None = None  # what changes, as after the best epoch, on the CPU
 
     @property
     def best_epoch(self) -> Epoch | None:
-        """The first of the epochs that did best on validation."""
-        return max(self.history, key=lambda epoch: epoch.rank, default=None)
+        """The first of the epochs that did best on validation, if one came to a finite loss."""
+        finite = (epoch for epoch in self.history if math.isfinite(epoch.valid_loss))
+        return max(finite, key=lambda epoch: epoch.rank, default=None)
 
     @property
     def stale(self) -> int:
         """Epochs since the best."""
         best = self.best_epoch
-        return len(self.history) - best.epoch if best else 0
+        return len(self.history) - (best.epoch if best else 0)
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,41 @@ class Stage:
     valid: Source
 
 
+def changing(model: nn.Module) -> dict[str, Tensor]:
+    """
+    Return the part of the model's state that training changes, the tensors themselves.
+
+    That is all of it, or where parameters are frozen the layers with some that are not: the others
+    are in eval mode, so their statistics stand still too.
+    """
+    learns = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    layers = {name.rpartition(".")[0] for name in learns if learns[name]}
+    return {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if all(learns.values()) or name.rpartition(".")[0] in layers
+    }
+
+
+def restore(model: nn.Module, changed: Mapping[str, Tensor]) -> None:
+    """
+    Put back what ``changing`` returned.
+
+    Raises:
+        ValueError: It is of another model.
+    """
+    own = changing(model)
+    if own.keys() != changed.keys():
+        raise ValueError(f"not of this model: {sorted(own.keys() ^ changed.keys())[:3]}")
+    for name, tensor in own.items():
+        tensor.copy_(changed[name])
+
+
+def all_finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Tell whether no number is infinite or none at all."""
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).all())
+
+
 def fit(
     state: State, stage: Stage, recipe: Recipe, stop: Stop, on_epoch: Callable[[Epoch], None]
 ) -> str:
@@ -114,24 +152,24 @@ def fit(
         Why it ended: ``finished``, ``early stopping``, or ``diverged`` after a good epoch.
 
     Raises:
-        HyperparameterError: The loss was never finite.
+        HyperparameterError: The loss of no epoch was finite.
         Stopped: A stop was asked for; *state* is between two steps, ready for a checkpoint.
     """
     while len(state.history) < recipe.epochs:
         if recipe.patience and state.stale >= recipe.patience:
-            return "early stopping"
+            return _ended("early stopping", state, recipe)
         started = time.perf_counter()
         seen_before = state.totals.seen
         lr = train_epoch(state, stage, recipe, stop)
         trained = time.perf_counter()
         if not math.isfinite(state.totals.loss):
-            return _diverged(state, recipe)
-        measured = evaluate(stage.module, stage.valid.evaluation(), recipe.dtype, stop)
+            return _ended("diverged", state, recipe)
+        measured = evaluate(stage.module, stage.valid.evaluation(), stop)
         seen = state.totals.seen - seen_before
         speed = seen / (trained - started) if seen else 0.0
         _complete(state, measured, lr, speed, time.perf_counter() - started)
         on_epoch(state.history[-1])
-    return "finished"
+    return _ended("finished", state, recipe)
 
 
 def train_epoch(state: State, stage: Stage, recipe: Recipe, stop: Stop) -> float:
@@ -165,10 +203,13 @@ def train_step(state: State, stage: Stage, batch: Batch, dtype: torch.dtype | No
         stage: Its module is in training mode.
         batch: Inputs and labels (N,) int64 in [0, C).
         dtype: Of autocast, or None.
+
+    Raises:
+        HyperparameterError: The model cannot learn from a batch of one.
     """
     inputs, labels = batch
     with precision.autocast(inputs.device, dtype):
-        logits = stage.module(inputs)
+        logits = _logits(stage.module, inputs)
         loss = stage.criterion(logits, labels)
     state.optimizer.zero_grad(set_to_none=True)
     state.scaler.scale(loss).backward()
@@ -177,12 +218,27 @@ def train_step(state: State, stage: Stage, batch: Batch, dtype: torch.dtype | No
     state.totals.add(logits.detach(), labels)
 
 
+def _logits(module: nn.Module, inputs: Tensor) -> Tensor:
+    try:
+        logits: Tensor = module(inputs)
+    except ValueError as error:
+        if len(inputs) > 1:
+            raise
+        # BatchNorm, which learns from differences, where it sees a single number per channel.
+        raise HyperparameterError(
+            f"this model cannot learn from one example at a time: {error}",
+            expected="batch-size of 2 or more",
+            remedy="batch-size=2, or a larger image-size",
+        ) from error
+    return logits
+
+
 @torch.inference_mode()
-def evaluate(
-    module: nn.Module, batches: Iterable[Batch], dtype: torch.dtype | None, stop: Stop
-) -> Evaluation:
+def evaluate(module: nn.Module, batches: Iterable[Batch], stop: Stop) -> Evaluation:
     """
     Measure *module*, in eval mode, on a split.
+
+    In float32, whatever precision it is trained in: that is how it will be served.
 
     Raises:
         Stopped: A stop was asked for; nothing has changed.
@@ -192,8 +248,7 @@ def evaluate(
     matrix: Tensor | None = None
     for inputs, labels in batches:
         stop.check()
-        with precision.autocast(inputs.device, dtype):
-            logits = module(inputs)
+        logits = module(inputs)
         totals = totals or Totals(inputs.device)
         totals.add(logits, labels)
         counted = confusion(logits, labels)
@@ -211,11 +266,14 @@ def _complete(
     state: State, measured: Evaluation, lr: float, images_per_s: float, seconds: float
 ) -> None:
     """Close the epoch in progress: write its record, and keep the weights if they are the best."""
+    changed = changing(state.model)
+    # Infinite statistics of a BatchNorm can make finite logits; they are not to be chosen.
+    valid_loss = measured.loss if all_finite(changed) else math.nan
     record = Epoch(
         len(state.history) + 1,
         state.totals.loss,
         state.totals.accuracy,
-        measured.loss,
+        valid_loss,
         measured.accuracy,
         lr,
         images_per_s,
@@ -223,18 +281,23 @@ def _complete(
     )
     state.history.append(record)
     if state.best_epoch is record:
-        state.best = {
-            name: tensor.detach().cpu().clone() for name, tensor in state.model.state_dict().items()
-        }
+        state.best = {name: tensor.detach().cpu().clone() for name, tensor in changed.items()}
     state.step, state.totals = 0, Totals(state.totals.sums.device)
 
 
-def _diverged(state: State, recipe: Recipe) -> str:
-    """Keep the best epoch if there was a good one."""
+def _ended(reason: str, state: State, recipe: Recipe) -> str:
+    """Return *reason*, if there is a good epoch to end with."""
+    if state.best_epoch:
+        return reason
     if state.history:
-        return "diverged"
-    raise HyperparameterError(
-        f"training diverged: with lr={recipe.lr} the first loss is {state.totals.loss}",
+        raise diverged(recipe.lr, f"the validation loss is {state.history[-1].valid_loss}")
+    raise diverged(recipe.lr, f"the first loss is {state.totals.loss}")
+
+
+def diverged(lr: float, found: str) -> HyperparameterError:
+    """Return the error of a run that has nothing to export."""
+    return HyperparameterError(
+        f"training diverged: with lr={lr} {found}",
         expected="a finite loss",
         remedy="a smaller lr, say a tenth of it",
     )

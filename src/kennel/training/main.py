@@ -8,7 +8,7 @@ prepare.py, and the steps are in loop.py.
 import torch
 
 from kennel.contract import ContainerPaths
-from kennel.training import channels, config, export, precision, prepare
+from kennel.training import channels, config, export, loop, precision, prepare
 from kennel.training.channels import Data, Rules
 from kennel.training.checkpoint import Keeper
 from kennel.training.export import Outcome
@@ -48,11 +48,13 @@ def main(paths: ContainerPaths, stop: Stop) -> None:
     job = Job(chosen, data, prepare.reading(chosen, device), dtype)
     say(f"device={device} threads={torch.get_num_threads()} workers={job.reading.workers}")
     state = prepare.state(prepare.model(paths, job), job)
-    keeper = Keeper(config.checkpoint_folder(paths), prepare.identity(paths, job))
+    keeper = Keeper(config.checkpoint_folder(paths), prepare.identity(paths, job, state.model))
     keeper.restore(state)
     ended = _train(state, keeper, job, stop)
     if state.best is not None:
-        state.model.load_state_dict(state.best)
+        loop.restore(state.model, state.best)
+    elif not loop.all_finite(loop.changing(state.model)):
+        raise loop.diverged(chosen.lr, "the weights of the first epoch are not finite")
     measured = _measure(state, job, stop)
     outcome = Outcome(ended, state.history, state.best_epoch, measured, _measured_split(data))
     described = Artifact(
@@ -118,7 +120,7 @@ def _measure(state: State, job: Job, stop: Stop) -> Evaluation | None:
     source = PictureSource(job.data.test or job.data.valid, job.reading)
     try:
         stop.check()
-        measured = evaluate(state.model, source.evaluation(), job.dtype, stop)
+        measured = evaluate(state.model, source.evaluation(), stop)
     except Stopped:
         say("stopped: the test split was not measured")
         return None

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kennel.contract import ContainerPaths
-from kennel.training import features, pictures, precision, schedule, weights
+from kennel.training import features, loop, pictures, precision, schedule, weights
 from kennel.training.channels import Data
 from kennel.training.checkpoint import Identity
 from kennel.training.hyperparameters import Hyperparameters
@@ -126,7 +126,7 @@ def stage(model: nn.Module, job: Job, stop: Stop) -> Stage:
         weight=class_weights(chosen.class_weights, job.data), label_smoothing=chosen.label_smoothing
     ).to(device)
     if chosen.freeze and chosen.augment == "none":
-        backbone = features.Backbone(model.eval(), job.dtype)
+        backbone = features.Backbone(model.eval())
         noise = torch.randn(2, 3, chosen.image_size, chosen.image_size, device=device)
         if features.ends_in_its_head(model, backbone, noise):
             say(f"backbone: frozen, so {len(train) + len(valid)} pictures pass through it once")
@@ -150,10 +150,21 @@ def class_weights(name: str, data: Data) -> Tensor | None:
     return len(labels) / (len(counts) * counts)
 
 
-def identity(paths: ContainerPaths, job: Job) -> Identity:
-    """Return what a checkpoint of this run is known by."""
+def identity(paths: ContainerPaths, job: Job, model: nn.Module) -> Identity:
+    """Return what a checkpoint of this run, which starts from *model*, is known by."""
     digest = hashlib.sha256()
     for path, label in job.data.train:
         place = path.relative_to(paths.data) if path.is_relative_to(paths.data) else path
         digest.update(f"{label} {place}\n".encode(errors="surrogateescape"))
-    return Identity(job.chosen, job.data.class_names, digest.hexdigest())
+    return Identity(job.chosen, job.data.class_names, digest.hexdigest(), _fixed(model))
+
+
+def _fixed(model: nn.Module) -> str:
+    """Return the digest of the weights that never change, and that no checkpoint holds."""
+    changing = loop.changing(model)
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        if name not in changing:
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

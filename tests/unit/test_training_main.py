@@ -1,0 +1,133 @@
+"""A whole run in this process: what is exported is what was measured, and resuming is exact."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from kennel.contract import ContainerPaths
+from kennel.datasets.folders import Sample
+from kennel.errors import HyperparameterError
+from kennel.training import loop, prepare
+from kennel.training.hyperparameters import parse
+from kennel.training.main import main
+from kennel.training.pictures import PictureSource
+from kennel.training.stopping import Stop
+from kennel.vision import artifact
+
+QUICK = {
+    "model": "shufflenet_v2_x0_5",
+    "weights": "none",
+    "image-size": "32",
+    "batch-size": "5",
+    "lr": "0.05",
+    "augment": "none",
+    "epochs": "4",
+    "workers": "0",
+}
+COUNTS = {"train": 8, "valid": 6, "test": 5}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """Noise of two kinds, hard to tell apart."""
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = torch.Generator().manual_seed(0)
+    for split, count in COUNTS.items():
+        for shade, name in enumerate(["dark", "light"]):
+            (folder / split / name).mkdir(parents=True)
+            for number in range(count):
+                noise = torch.randint(0, 200, (32, 32, 3), dtype=torch.uint8, generator=generator)
+                picture = Image.fromarray((noise + 20 * shade).numpy())
+                picture.save(folder / split / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def lay_out(tmp_path, dataset):
+    """Return ``lay_out(name, **hyperparameters)``, which makes /opt/ml as the platform does."""
+
+    def make(name, **changes):
+        paths = ContainerPaths(tmp_path / name)
+        paths.config.mkdir(parents=True)
+        paths.data.mkdir(parents=True)
+        for split in COUNTS:
+            paths.channel(split).symlink_to(dataset / split)
+        paths.hyperparameters.write_text(json.dumps(QUICK | changes))
+        paths.input_data_config.write_text(json.dumps({split: {} for split in COUNTS}))
+        return paths
+
+    return make
+
+
+class StopAfter(Stop):
+    """A stop that is requested at the n-th look."""
+
+    def __init__(self, looks):
+        super().__init__()
+        self.left = looks
+
+    def check(self):
+        self.left -= 1
+        self.requested = self.left < 0
+        super().check()
+
+
+def served(paths, dataset, split):
+    """Measure the artifact as it will be served: in float32."""
+    model, described = artifact.load(paths.model)
+    reading = prepare.reading(parse(QUICK), torch.device("cpu"))
+    files = sorted((dataset / split).rglob("*.png"))
+    samples = [Sample(path, described.class_names.index(path.parent.name)) for path in files]
+    return loop.evaluate(model, PictureSource(samples, reading).evaluation(), Stop())
+
+
+@pytest.mark.parametrize("freeze", ["false", "true"])
+def test_the_exported_figures_are_those_of_the_model_as_it_is_served(lay_out, dataset, freeze):
+    """
+    Trained in bfloat16 and measured in float32, on whole models and on features.
+    """
+    paths = lay_out("run", amp="bf16", freeze=freeze)
+    main(paths, Stop())
+
+    figures = json.loads((paths.output_data / "metrics.json").read_text())
+    for split in ("valid", "test"):
+        measured = served(paths, dataset, split)
+        assert figures[f"{split}_loss"] == pytest.approx(measured.loss, rel=1e-5)
+        assert figures[f"{split}_accuracy"] == measured.accuracy
+
+
+@pytest.mark.parametrize("amp", ["off", "bf16"])
+def test_a_frozen_run_resumes_exactly_from_its_head_alone(lay_out, capsys, amp):
+    """
+    The backbone is not in the checkpoints, and the result is that of a run without a break.
+    """
+    whole, broken = (
+        lay_out("whole", freeze="true", amp=amp),
+        lay_out("broken", freeze="true", amp=amp),
+    )
+    main(whole, Stop())
+    main(broken, StopAfter(sum(COUNTS.values()) * 2 + 17))
+    assert "stopped: checkpoint" in capsys.readouterr().out
+    main(broken, Stop())
+
+    output = capsys.readouterr().out
+    assert "going on from epoch" in output
+    assert "pictures pass through it once" in output
+    results = [artifact.load(paths.model)[0].state_dict() for paths in (whole, broken)]
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
+    written = sum(path.stat().st_size for path in broken.checkpoints.iterdir())
+    assert written < 200_000, "of a head of 2,050 numbers; the model has 340,000"
+
+
+def test_weights_that_are_not_finite_are_not_exported(lay_out):
+    """
+    A run that is stopped in its first epoch, after it has diverged, has nothing to give.
+    """
+    paths = lay_out("run", model="squeezenet1_1", lr="100", momentum="0.99")
+    looks = sum(COUNTS.values()) * 2 + 3  # one for each picture, and three steps
+
+    with pytest.raises(HyperparameterError, match="the weights of the first epoch are not finite"):
+        main(paths, StopAfter(looks))
+    assert not list(paths.model.glob("*"))
