@@ -1,6 +1,7 @@
 """The process runtime stands in for a Docker engine: detached, findable, killable, clean."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -10,7 +11,7 @@ import pytest
 
 from kennel.errors import LocalServerError
 from kennel.local.runtimes import shim
-from kennel.local.runtimes.process import ProcessRuntime, command
+from kennel.local.runtimes.process import ProcessRuntime, command, running, stand_in_note
 from kennel.local.runtimes.protocol import Launch, Mount, State, Status
 
 WAIT_S = 20
@@ -159,6 +160,64 @@ def test_nothing_is_left_when_the_main_process_ends(runtime, launch):
     assert not alive(orphan)
 
 
+def test_an_empty_environment_hides_nothing(runtime, launch):
+    """
+    Nor does a session of its own with a parent that ends: it descends from the launch.
+    """
+    run(
+        runtime,
+        launch(
+            "import os\n"
+            "if os.fork() == 0:\n"
+            "    os.setsid()\n"
+            "    if child := os.fork():\n"
+            "        os.write(1, f'{child}\\n'.encode())\n"
+            "        os._exit(0)\n"
+            "    os.execve('/bin/sleep', ['sleep', '60'], {})\n"
+            "os.wait()\n"
+        ),
+    )
+
+    hidden = int(runtime.output("job").read_text())
+    assert not alive(hidden)
+
+
+def test_a_launch_ends_when_its_state_is_deleted(runtime, folder, launch):
+    """
+    Nothing runs on that nobody could find again.
+    """
+    runtime.start(launch("import os, time; print(os.getpid(), flush=True); time.sleep(60)"))
+    pid = int(until(lambda: runtime.output("job").read_text()))
+    supervisor = int((folder / "job" / shim.PROCESS_FILE).read_text().split()[0])
+
+    shutil.rmtree(folder / "job")
+
+    until(lambda: not alive(pid) and not alive(supervisor))
+
+
+def test_a_name_can_be_used_again_when_its_state_was_deleted(runtime, folder, launch):
+    """
+    Of the former launch neither processes nor files are in the way.
+    """
+    runtime.start(launch("import os, time; print(os.getpid(), flush=True); time.sleep(60)"))
+    pid = int(until(lambda: runtime.output("job").read_text()))
+    shutil.rmtree(folder / "job")
+
+    assert run(runtime, launch("raise SystemExit(4)")) == State(Status.EXITED, 4)
+    assert not alive(pid)
+
+
+def test_what_runs_is_known_without_a_server(runtime, folder, launch):
+    """
+    The locks tell it.
+    """
+    runtime.start(launch("import time; time.sleep(60)"))
+    run(runtime, launch("pass", id="done"))
+
+    assert running(folder) == ["job"]
+    assert running(folder / "nowhere") == []
+
+
 def test_kill_ends_what_ignores_sigterm(runtime, launch):
     """
     SIGKILL takes every process, whatever it does with signals.
@@ -284,6 +343,36 @@ def test_images_without_an_entrypoint_are_kennels_own(tmp_path):
 
     assert command(train) == [sys.executable, "-m", "kennel.training", "train"]
     assert command(serve) == [sys.executable, "-m", "kennel.serving", "serve"]
+
+
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        pytest.param(
+            "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.1", True, id="foreign"
+        ),
+        pytest.param(
+            "123456789012.dkr.ecr.eu-west-1.amazonaws.com/kennel-train:1", False, id="own"
+        ),
+        pytest.param("kennel-serve", False, id="stand-in"),
+    ],
+)
+def test_an_image_that_is_not_run_is_named(tmp_path, image, told):
+    """
+    Nobody takes kennel's own training for that of another image.
+    """
+    note = stand_in_note(Launch("a", image, "train", tmp_path, arguments=("train",)))
+
+    assert (f"does not run the image {image};" in note) is told
+
+
+def test_what_the_request_runs_gets_no_note(runtime, launch):
+    """
+    Its entry point is run as it says, whatever the image.
+    """
+    run(runtime, launch("pass", image="pytorch"))
+
+    assert runtime.output("job").read_text() == ""
 
 
 def test_an_image_that_is_an_executable_is_run_itself(tmp_path):

@@ -46,7 +46,7 @@ def test_what_is_packed_is_unpacked(folder, tmp_path):
     archive.unpack(tmp_path / "model.tar.gz", tmp_path / "again")
 
     assert (tmp_path / "again" / "weights.pt").read_bytes() == b"weights"
-    assert (tmp_path / "again" / "code" / "run.sh").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "again" / "code" / "run.sh").stat().st_mode & 0o777 == 0o555
 
 
 def test_owners_and_permissions_are_a_containers(folder, tmp_path):
@@ -101,6 +101,10 @@ def test_links_inside_stay_links_and_links_outside_become_files(folder, tmp_path
             ],
             id="link-through-a-link",
         ),
+        pytest.param(
+            [member("l", tarfile.SYMTYPE, "x/../secret"), member("x", tarfile.SYMTYPE, ".")],
+            id="link-through-a-later-link",
+        ),
     ],
 )
 def test_an_archive_that_leads_outside_is_refused(packed, tmp_path, members):
@@ -126,6 +130,44 @@ def test_a_torn_archive_is_refused(folder, tmp_path):
     with pytest.raises(ArtifactError, match="cannot be unpacked"):
         archive.unpack(path, tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+def test_of_two_members_with_a_name_the_last_counts(tmp_path):
+    """
+    As ``tar -r`` means it, which adds a newer file to an archive.
+    """
+    path = tmp_path / "model.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for content in (b"old", b"newer"):
+            info = tarfile.TarInfo("weights.pt")
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+
+    archive.unpack(path, tmp_path / "again")
+    assert (tmp_path / "again" / "weights.pt").read_bytes() == b"newer"
+
+
+def test_a_link_to_a_member_that_is_not_there_is_refused(packed, tmp_path):
+    """
+    Both are named, and nothing half unpacked is left.
+    """
+    path = packed(member("a"), member("b", tarfile.LNKTYPE, "absent"))
+
+    with pytest.raises(ArtifactError, match="'b' in the archive is a link to 'absent'"):
+        archive.unpack(path, tmp_path / "again")
+    assert set(tmp_path.iterdir()) == {path}
+
+
+def test_links_that_go_round_in_circles_are_kept(packed, tmp_path):
+    """
+    They lead nowhere, so nowhere outside.
+    """
+    archive.unpack(
+        packed(member("a", tarfile.SYMTYPE, "b"), member("b", tarfile.SYMTYPE, "a")),
+        tmp_path / "again",
+    )
+
+    assert (tmp_path / "again" / "a").is_symlink()
 
 
 def test_an_empty_folder_is_empty(folder, tmp_path):

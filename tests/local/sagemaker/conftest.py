@@ -31,6 +31,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if body == b"die":
             os._exit(9)
+        if body == b"write":
+            open(MODEL + "/written.txt", "w").close()
         if body.startswith(b"sleep"):
             time.sleep(float(body[5:]))
         status = int(body[6:]) if body.startswith(b"status") else 200

@@ -149,13 +149,18 @@ def test_weights_change_at_once(endpoint, config, model, invoke, sagemaker):
     """
     name = endpoint(config(("a", model(), 1), ("b", model(), 0)))
     before = invoke(name, TargetVariant="b")[0]["pid"]
-    desired = [{"VariantName": "a", "DesiredWeight": 0}, {"VariantName": "b", "DesiredWeight": 1}]
+    desired = [
+        {"VariantName": "a", "DesiredWeight": 0, "DesiredInstanceCount": 3},
+        {"VariantName": "b", "DesiredWeight": 1},
+    ]
     sagemaker.update_endpoint_weights_and_capacities(
         EndpointName=name, DesiredWeightsAndCapacities=desired
     )
 
     told, answer = invoke(name)
+    variants = sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"]
     assert (told["pid"], answer["InvokedProductionVariant"]) == (before, "b")
+    assert [variant["DesiredInstanceCount"] for variant in variants] == [3, 1]
 
 
 @pytest.mark.parametrize(("status", "kind"), [(400, "client"), (500, "server")])
@@ -328,6 +333,17 @@ def test_several_endpoints_at_once(endpoint, config, model, invoke, artifact):
     names = [endpoint(config(("main", shared, 1))) for _ in range(3)]
 
     assert len({invoke(name)[0]["pid"] for name in names}) == 3
+
+
+def test_a_container_has_a_model_folder_of_its_own(endpoint, config, model, invoke, artifact):
+    """
+    What one writes there, another that serves the same model does not see.
+    """
+    shared = model(artifact())
+    name = endpoint(config(("a", shared, 1), ("b", shared, 1)))
+
+    assert invoke(name, b"write", TargetVariant="a")[0]["model"] == ["weights.pt", "written.txt"]
+    assert invoke(name, TargetVariant="b")[0]["model"] == ["weights.pt"]
 
 
 def test_nothing_of_an_endpoint_is_left(invoke, state, is_alive, delete, deployed_data):

@@ -29,6 +29,16 @@ def test_tags_are_added_replaced_and_deleted(sagemaker, arn):
     assert tags_of(sagemaker, arn) == {"b": "3", "c": "4"}
 
 
+def test_a_tag_key_comes_once(sagemaker, arn):
+    """
+    Nobody can tell which of the two values was meant.
+    """
+    twice = [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]
+
+    with pytest.raises(ClientError, match="ValidationException.*Duplicate tag key 'a'"):
+        sagemaker.add_tags(ResourceArn=arn, Tags=twice)
+
+
 def test_tags_of_a_request_are_there_from_the_start(sagemaker, submit, finished):
     """
     CreateTrainingJob's Tags are the job's.

@@ -7,7 +7,8 @@ there is to know, so a server that starts anew finds everything again. What a pr
 not here: several instances that reach one another by name, an image's own libraries, isolation.
 
 An image that is the absolute path of an executable file of this machine is that image's entry
-point; any other image stands for kennel's own entry points in this environment.
+point; any other image stands for kennel's own entry points in this environment, which the launch's
+output then begins by saying unless the image is kennel's own.
 """
 
 import errno
@@ -47,6 +48,7 @@ PASSED_ON = (
     *("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "TZ", "USER"),
     *("CUDA_HOME", "CUDA_VISIBLE_DEVICES", "JAVA_HOME", "LD_LIBRARY_PATH", "TORCH_HOME"),
 )
+OWN_IMAGES = ("kennel-train", "kennel-serve")  # in whatever registry, with whatever tag
 PORTS = range(20000, 32000, 10)  # below those that outgoing connections take
 HOST = "127.0.0.1"  # what a process serves is not for the network
 PORTS_EACH = 10  # the server's, and those that it may take for itself beside it
@@ -98,7 +100,8 @@ class ProcessRuntime:
         lock = os.open(folder / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            with (folder / OUTPUT_FILE).open("ab") as output:
+            with (folder / OUTPUT_FILE).open("ab", buffering=0) as output:
+                output.write(stand_in_note(launch).encode())
                 supervisor = subprocess.Popen(  # noqa: S603 - what the request says
                     [*SHIM, str(folder), str(lock), *command(launch)],
                     cwd=launch.root,
@@ -192,11 +195,12 @@ class ProcessRuntime:
     def remove(self, launch_id: str) -> None:
         """Kill what runs of the launch and delete its folder."""
         folder = self.folder / launch_id
-        if not folder.exists():
-            return
-        self.kill(launch_id)
+        if folder.exists():
+            self.kill(launch_id)
+        elif scratch(folder).exists():  # somebody has deleted the folder of a launch
+            shim.kill_all(str(folder))
         shutil.rmtree(scratch(folder), ignore_errors=True)
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def _signal(self, launch_id: str, number: int) -> None:
         """Signal the shim; its lock, tested after the pid was read, says that it is alive."""
@@ -214,6 +218,11 @@ class ProcessRuntime:
         return int(text.split()[0])
 
 
+def running(folder: Path) -> list[str]:
+    """Return the ids of the launches below a runtime's folder that run, whoever asks."""
+    return sorted(lock.parent.name for lock in folder.glob(f"*/{LOCK_FILE}") if is_locked(lock))
+
+
 def command(launch: Launch) -> list[str]:
     """Return the argument vector that stands for ``docker run IMAGE …``."""
     return [*(launch.entrypoint or image_entrypoint(launch)), *launch.arguments]
@@ -221,10 +230,30 @@ def command(launch: Launch) -> list[str]:
 
 def image_entrypoint(launch: Launch) -> list[str]:
     """Return the image's own entry point: an executable of this machine, or kennel's module."""
-    if launch.image.startswith("/") and os.access(launch.image, os.X_OK):
+    if is_program(launch.image):
         return [launch.image]
-    module = "kennel.training" if launch.role == "train" else "kennel.serving"
-    return [sys.executable, "-m", module]
+    return [sys.executable, "-m", own_module(launch)]
+
+
+def is_program(image: str) -> bool:
+    """Return whether an image is a program of this machine."""
+    return image.startswith("/") and os.access(image, os.X_OK)
+
+
+def own_module(launch: Launch) -> str:
+    """Return the module of kennel's own entry point."""
+    return "kennel.training" if launch.role == "train" else "kennel.serving"
+
+
+def stand_in_note(launch: Launch) -> str:
+    """Return the line that says so where something else runs than the image has; else nothing."""
+    name = launch.image.rpartition("/")[2].partition("@")[0].partition(":")[0]
+    if launch.entrypoint or is_program(launch.image) or name in OWN_IMAGES:
+        return ""
+    return (
+        f"[kennel] local mode: the process runtime does not run the image {launch.image};"
+        f" it runs kennel's own entry point, python -m {own_module(launch)}\n"
+    )
 
 
 def search_path(environment: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from kennel.errors import ArtifactError
 
@@ -16,6 +17,7 @@ GZIP_LEVEL = 1  # weights hardly compress, so a higher level costs seconds and s
 DIRECTORY_MODE = 0o755
 FILE_MODE = 0o644
 EXECUTABLE_MODE = 0o755
+READ_ONLY = 0o555  # of what is unpacked: several containers may share a file
 
 
 def is_empty(folder: Path) -> bool:
@@ -87,7 +89,9 @@ def mode(path: Path) -> int:
 
 def unpack(archive: Path, folder: Path) -> None:
     """
-    Unpack a gzipped tar archive into a new *folder*, complete or not at all.
+    Unpack a gzipped tar archive into a new *folder* of read-only files, complete or not at all.
+
+    Of members with the same name the last one counts.
 
     Raises:
         ArtifactError: It is torn, no such archive, or one of its members leads outside.
@@ -99,6 +103,7 @@ def unpack(archive: Path, folder: Path) -> None:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 extract(tar, member, partial)
+        check_links(partial)
     except (tarfile.TarError, EOFError, OSError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise ArtifactError(
@@ -116,26 +121,53 @@ def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None
     target.parent.mkdir(parents=True, exist_ok=True)
     if member.isdir():
         target.mkdir(exist_ok=True)
-    elif member.issym():
+        return
+    target.unlink(missing_ok=True)
+    if member.issym():
         inside(folder, str(PurePosixPath(member.name).parent / member.linkname), member)
         target.symlink_to(member.linkname)
     elif member.isreg() or member.islnk():
-        source = tar.extractfile(member)
-        if source is None:
-            raise unsafe(member)
-        with source, target.open("xb") as file:
+        with contents(tar, member) as source, target.open("xb") as file:
             shutil.copyfileobj(source, file)
-        target.chmod(EXECUTABLE_MODE if member.mode & 0o111 else FILE_MODE)
+        target.chmod((EXECUTABLE_MODE if member.mode & 0o111 else FILE_MODE) & READ_ONLY)
     else:
         raise unsafe(member)
+
+
+def contents(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    """Open a file of the archive, or the one that a hard link names."""
+    try:
+        source = tar.extractfile(member)
+    except KeyError as error:
+        raise ArtifactError(
+            f"{member.name!r} in the archive is a link to {member.linkname!r}, which is not in it",
+            expected="the file itself before its links",
+        ) from error
+    if source is None:
+        raise unsafe(member)
+    return source
 
 
 def inside(folder: Path, name: str, member: tarfile.TarInfo) -> Path:
     """Return where *name* leads below *folder*, links on the way included."""
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not leads_inside(path, folder):
         raise unsafe(member)
     return path
+
+
+def leads_inside(path: Path, folder: Path) -> bool:
+    """Return whether *path* ends up in *folder*, links on the way included, if they end at all."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def check_links(folder: Path) -> None:
+    """Look at every link again: what one leads to may have become a link after it."""
+    for root, directories, files in os.walk(folder):
+        for name in [*directories, *files]:
+            path = Path(root) / name
+            if path.is_symlink() and not leads_inside(path, folder):
+                raise unsafe(tarfile.TarInfo(str(path.relative_to(folder))))
 
 
 def unsafe(member: tarfile.TarInfo) -> ArtifactError:

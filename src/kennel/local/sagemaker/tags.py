@@ -1,5 +1,6 @@
 """Tags of any resource: AddTags, ListTags, DeleteTags."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -35,8 +36,13 @@ class Tags:
         Add tags to a resource; a key that it has gets the new value.
 
         Raises:
-            ApiError: ``ValidationException``, when there would be more than AWS allows.
+            ApiError: ``ValidationException``, when there would be more than AWS allows, or a key
+                comes twice.
         """
+        tags = list(tags)
+        for key, count in Counter(tag["Key"] for tag in tags).items():
+            if count > 1:
+                raise invalid(f"Duplicate tag key {key!r}: {count} times.")
         insert = "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)"
         rows = [(kind.path, name, tag["Key"], tag["Value"]) for tag in tags]
         with self.database.transaction() as connection:

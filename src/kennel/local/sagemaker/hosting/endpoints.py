@@ -1,13 +1,13 @@
 """The operations of endpoints; what they start goes on in driver."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kennel.local.resources import LOCAL, Document
 from kennel.local.sagemaker.hosting import models
 from kennel.local.sagemaker.hosting.driver import Driver
-from kennel.local.sagemaker.hosting.fleet import Fleet, fleet, reweighted, summaries
+from kennel.local.sagemaker.hosting.fleet import Fleet, fleet, resized, reweighted, summaries
 from kennel.local.sagemaker.listing import page
 from kennel.local.sagemaker.names import ENDPOINT, ENDPOINT_CONFIG, MODEL, invalid
 from kennel.local.sagemaker.platform import Platform, now
@@ -76,9 +76,8 @@ class Endpoints:
             unknown = desired.keys() - {variant.name for variant in new.variants}
             if unknown:
                 raise invalid(f"Endpoint {name} has no variant {', '.join(sorted(unknown))}.")
-            new = reweighted(
-                new, {n: d["DesiredWeight"] for n, d in desired.items() if "DesiredWeight" in d}
-            )
+            new = reweighted(new, members(desired, "DesiredWeight"))
+            new = resized(new, members(desired, "DesiredInstanceCount"))
             return endpoint | {
                 "ProductionVariants": summaries(new),
                 "LastModifiedTime": now(),
@@ -170,6 +169,11 @@ def document(params: dict[str, Any], first: Fleet) -> Document:
             "LogOffsets": {},
         },
     }
+
+
+def members(desired: Mapping[str, Document], member: str) -> dict[str, Any]:
+    """Return one member of what is desired, for the variants that have it."""
+    return {name: item[member] for name, item in desired.items() if member in item}
 
 
 def check_settled(endpoint: Document) -> None:

@@ -108,6 +108,17 @@ def summaries(deployed: Fleet) -> list[dict[str, Any]]:
     ]
 
 
+def resized(deployed: Fleet, counts: Mapping[str, int]) -> Fleet:
+    """Return a fleet with other instance counts for the variants that *counts* names."""
+    return replace(
+        deployed,
+        variants=tuple(
+            replace(variant, instances=counts.get(variant.name, variant.instances))
+            for variant in deployed.variants
+        ),
+    )
+
+
 def reweighted(deployed: Fleet, weights: Mapping[str, float]) -> Fleet:
     """Return a fleet with other weights for the variants that *weights* names."""
     return replace(

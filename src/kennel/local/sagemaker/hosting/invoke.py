@@ -181,7 +181,7 @@ def model_error(endpoint: str, status: int, message: str) -> ApiError:
     return ApiError(
         "ModelError",
         f'Received {kind} error ({status}) from primary with message "{message}". See'
-        f" {group} in the local log for more information: aws logs tail {group}",
+        f" {group} in the local log for more information: kennel logs --endpoint {endpoint}",
         HTTPStatus.FAILED_DEPENDENCY,
         fields=fields,
     )

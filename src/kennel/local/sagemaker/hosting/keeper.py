@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 
 from kennel.contract import ENDPOINT_LOG_GROUP
 from kennel.errors import KennelError
@@ -19,6 +20,8 @@ LOG = logging.getLogger(__name__)
 POLL_S = 0.2
 FIRST_PAUSE_S = 0.5  # before a container that died is started again
 LONGEST_PAUSE_S = 30.0
+SETTLED_S = 60.0  # a container that has run so long is started again as quickly as the first time
+PASS_S = 0.5  # what a container that runs may hold up its keeper by talking
 
 
 class Keeper:
@@ -50,6 +53,7 @@ class Keeper:
     def run(self) -> None:
         """Follow the container until it is released, or the server closes."""
         pause_s = FIRST_PAUSE_S
+        started = time.monotonic()
         while not self.platform.closing.is_set():
             released = self.released.is_set()  # asked first: what was written before is read below
             state = self.platform.runtime.wait(self.variant.launch_id, 0 if released else POLL_S)
@@ -58,8 +62,10 @@ class Keeper:
             if released:
                 return
             if ended and self.in_service.is_set():
+                if time.monotonic() - started > SETTLED_S:
+                    pause_s = FIRST_PAUSE_S
                 self._restart(state, pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                pause_s, started = min(2 * pause_s, LONGEST_PAUSE_S), time.monotonic()
             elif ended:
                 self.released.wait(POLL_S)  # the deployment sees for itself that it died
 
@@ -85,10 +91,11 @@ class Keeper:
         self.platform.logs.append(group, self.variant.log_stream, log_lines.events(lines))
 
     def _read_output(self, *, ended: bool) -> None:
-        """Store the lines written since the last time."""
+        """Store the lines written since the last time; of a container that runs, for PASS_S."""
         path = self.platform.runtime.output(self.variant.launch_id)
+        deadline = time.monotonic() + PASS_S
         before = -1
-        while before != (offset := self._offset()):
+        while before != (offset := self._offset()) and (ended or time.monotonic() < deadline):
             before = offset
             lines, after = log_lines.read_lines(path, offset, ended=ended)
             if after == offset:

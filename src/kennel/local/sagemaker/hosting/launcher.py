@@ -1,8 +1,8 @@
 """
 Start a variant's container: its model unpacked, its folder laid out, its health asked for.
 
-A model is unpacked once for each content, however many endpoints serve it. When to start and when
-to stop is driver's.
+A model is unpacked once for each content, however many endpoints serve it; each container has a
+folder of its own with links to the read-only files. When to start and when to stop is driver's.
 """
 
 import hashlib
@@ -14,8 +14,9 @@ from http import HTTPStatus
 from pathlib import Path
 
 from kennel.contract import PING_TIMEOUT_S, ContainerPaths
-from kennel.local.runtimes.protocol import Launch, Mount
+from kennel.local.runtimes.protocol import Launch
 from kennel.local.s3 import mounts
+from kennel.local.s3.tree import link
 from kennel.local.sagemaker import archive, s3_uri
 from kennel.local.sagemaker.hosting.fleet import Variant
 from kennel.local.sagemaker.platform import Platform
@@ -46,10 +47,7 @@ class Launcher:
         paths = ContainerPaths(folder / "ml")
         paths.root.mkdir(parents=True)
         with self._lock:
-            model = self._model(variant, folder)
-        mounted = [Mount(model, str(paths.model.relative_to(paths.root)))] if model else []
-        if not model:
-            paths.model.mkdir(exist_ok=True)
+            self._provide_model(variant, folder)
         self.platform.runtime.start(
             Launch(
                 id=variant.launch_id,
@@ -57,22 +55,24 @@ class Launcher:
                 role="serve",
                 root=paths.root,
                 arguments=("serve",),
-                mounts=tuple(mounted),
                 environment=local_aws(region, self.platform.endpoint_url) | variant.environment,
             )
         )
 
-    def _model(self, variant: Variant, folder: Path) -> Path | None:
-        """Return the folder with a variant's model, or None where it was linked into *folder*."""
+    def _provide_model(self, variant: Variant, folder: Path) -> None:
+        """Make the model folder of a launch: files that others may share, folders of its own."""
+        target = ContainerPaths(folder / "ml").model
         if not variant.model_uri:
-            return None
+            target.mkdir()
+        elif variant.is_archive:
+            model = self._unpacked(variant, folder)
+            shutil.copytree(model, target, symlinks=True, copy_function=link_file)
+        else:
+            mounts.link_all(self.platform.objects, *s3_uri.split(variant.model_uri), target)
+
+    def _unpacked(self, variant: Variant, folder: Path) -> Path:
+        """Return the folder with a variant's model, which other launches may have, too."""
         bucket, key = s3_uri.split(variant.model_uri)
-        if not variant.is_archive:
-            whole = mounts.source(self.platform.objects, bucket, key)
-            if whole is None:
-                target = ContainerPaths(folder / "ml").model
-                mounts.link_all(self.platform.objects, bucket, key, target)
-            return whole
         stored = self.platform.objects.head(bucket, key)
         content = f"{stored.etag} {stored.size} {stored.stamp_ns}"
         model = self.models / hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -94,6 +94,11 @@ class Launcher:
     def is_healthy(self, launch_id: str) -> bool:
         """Return whether the container answers GET /ping with 200, as quickly as it must."""
         return ping(self.platform.runtime.address(launch_id))
+
+
+def link_file(source: str, target: str) -> None:
+    """Give a file a second name."""
+    link(Path(source), Path(target))
 
 
 def ping(address: tuple[str, int]) -> bool:
