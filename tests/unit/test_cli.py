@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from PIL import Image
 
 from kennel import cli
 from kennel.cli import show
@@ -104,9 +105,10 @@ def aws(monkeypatch, tmp_path):
 @pytest.fixture
 def pictures(tmp_path):
     """A dataset of two files, and a weights file."""
-    for name in ("cat", "dog"):
+    for number, name in enumerate(("cat", "dog")):
         (tmp_path / "pets" / "train" / name).mkdir(parents=True)
-        (tmp_path / "pets" / "train" / name / "1.jpg").write_text(name)
+        Image.new("L", (8, 8), number).save(tmp_path / "pets" / "train" / name / "1.jpg")
+    (tmp_path / "mine.pth").write_text("weights")
     (tmp_path / "resnet18-f37072fd.pth").write_text("weights")
     return tmp_path
 
@@ -152,6 +154,23 @@ def test_a_dry_run_shows_precisely_what_is_sent(aws, capsys, valid_request):
 
 
 @pytest.mark.usefixtures("aws", "pictures")
+def test_a_dry_run_says_how_much_it_has_not_sent(capsys):
+    """
+    On standard error: what is on standard output stays for scripts, one document a line.
+    """
+    assert cli.main(["data", "stage", "pets", "--dry-run"]) == 0
+    staged = capsys.readouterr()
+    assert cli.main(["delete", "--dry-run"]) == 0
+    deleted = capsys.readouterr()
+
+    size = show.size(sum(path.stat().st_size for path in Path("pets").rglob("*.jpg")))
+    uploads = f"not sent: 2 put_object ({size})"
+    assert staged.err.splitlines() == ["not sent: 1 create_bucket", uploads]
+    assert [json.loads(line)["service"] for line in staged.out.splitlines()] == ["s3"] * 3
+    assert (deleted.out, deleted.err) == ("", "nothing to send\n")
+
+
+@pytest.mark.usefixtures("aws", "pictures")
 def test_a_training_job_reads_its_data_and_weights_from_the_bucket(capsys):
     """
     The channels are the staged splits and the weights; the hyperparameter names the file.
@@ -165,7 +184,7 @@ def test_a_training_job_reads_its_data_and_weights_from_the_bucket(capsys):
     assert job["TrainingJobName"] == "kennel-first"
     assert uris["train"] == f"s3://{BUCKET}/kennel/data/pets/train/"
     assert uris["weights"].startswith(f"s3://{BUCKET}/kennel/weights/")
-    assert job["HyperParameters"] == {"weights": "resnet18-f37072fd.pth"}
+    assert job["HyperParameters"] == {"model": "resnet18", "weights": "resnet18-f37072fd.pth"}
 
 
 def test_a_deployment_is_shown_precisely_too(aws, capsys, valid_request):
@@ -195,6 +214,13 @@ def test_a_deployment_is_shown_precisely_too(aws, capsys, valid_request):
         pytest.param(["train", "--set", "learning=1", "--data", "pets"], "lr", id="unknown"),
         pytest.param(["train", "--set", "epochs=many", "--data", "pets"], "epochs", id="malformed"),
         pytest.param(["train", "--weights", "nowhere.pth"], "there is no such file", id="weights"),
+        pytest.param(["train", "--weights", "mine.pth"], "which model", id="weights-of-no-model"),
+        pytest.param(["train", "--set", "weights=w.pth"], "--weights w.pth", id="weights-not-sent"),
+        pytest.param(["train", "--set", "model=resnet81"], "resnet18", id="unknown-model"),
+        pytest.param(["train", "--resume", "a", "--data", "pets"], "exclude", id="resume-and-data"),
+        pytest.param(["stop"], "no training job is running", id="nothing-to-stop"),
+        pytest.param(["results"], "kennel jobs", id="no-results"),
+        pytest.param(["data", "stage", "pets", "--name", "bad/na me"], "bad/na me", id="set-name"),
         pytest.param(["train", "--data", "nowhere"], "kennel data stage DIR", id="no-data"),
         pytest.param(["train", "--data", "pets", "--name", "a b"], "try: kennel-a-b", id="name"),
         pytest.param(["logs"], "kennel train", id="no-job"),

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from kennel import cli
 from kennel.cli import demo, own_server
 from kennel.cli.outcome import Example, Outcome
-from kennel.errors import ImageError, LocalServerError, SettingsError
+from kennel.errors import HyperparameterError, ImageError, LocalServerError, SettingsError
 from kennel.jobs.predict import Guess, Prediction
 from kennel.training import hyperparameters
 
@@ -35,6 +36,31 @@ def test_the_model_is_read_out_of_the_weights_name(tmp_path, weights, model, exp
     chosen = demo.planned(tmp_path, tmp_path / weights, model).hyperparameters
 
     assert (chosen["model"], chosen["weights"], chosen["freeze"]) == (expected, weights, "true")
+
+
+def test_a_model_that_nobody_names_is_missed_before_anything_starts(tmp_path):
+    """
+    Weights that do not say whose they are, and a model that there is not.
+    """
+    (tmp_path / "mine.pth").touch()
+
+    with pytest.raises(SettingsError, match="which model"):
+        demo.planned(tmp_path, tmp_path / "mine.pth", None)
+    with pytest.raises(HyperparameterError, match="resnet81"):
+        demo.planned(tmp_path, None, "resnet81")
+
+
+def test_unusable_pictures_are_missed_before_anything_starts(tmp_path, capsys):
+    """
+    The demo checks as a training does.
+    """
+    (tmp_path / "pets" / "cat").mkdir(parents=True)
+    demo_folder = tmp_path / "demo"
+
+    assert cli.main(["demo", "--data", str(tmp_path / "pets"), "--folder", str(demo_folder)]) == 1
+
+    assert "no training can use" in capsys.readouterr().err
+    assert not demo_folder.exists()
 
 
 @pytest.mark.parametrize("with_data", [False, True], ids=["digits", "photographs"])
@@ -116,6 +142,30 @@ def test_the_report_shows_accuracy_predictions_and_pictures():
         "test accuracy: 0.9500",
         "curves.png",
     ]
+
+
+def test_the_report_shows_paths_as_they_can_be_typed_here(tmp_path, monkeypatch):
+    """
+    Below the current folder from there, others whole.
+    """
+    monkeypatch.chdir(tmp_path)
+    pictures = [tmp_path / "demo" / "a.png", Path("/elsewhere/b.png")]
+
+    text = str(Outcome("kennel-demo", None, [example("1.png", "1", ("1", 0.9))], pictures))
+
+    assert text.splitlines()[-2:] == ["demo/a.png", "/elsewhere/b.png"]
+
+
+def test_the_demos_server_can_be_asked_again(tmp_path, monkeypatch):
+    """
+    It is stopped when an error is read; what is advised starts it again on its own state and port.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    command = demo.server_again(tmp_path / "demo" / "server")
+
+    start = "KENNEL_LOCAL_STATE=demo/server KENNEL_LOCAL_PORT=0 kennel local run -- kennel"
+    assert command == start
 
 
 def test_two_demos_do_not_share_a_folder(tmp_path):

@@ -34,7 +34,11 @@ class FakeClient:
         self.calls = calls
 
     def __getattr__(self, operation):
-        return lambda **request: self.calls.append((self.service, operation, request))
+        def call(**request):
+            self.calls.append((self.service, operation, request))
+            return {}
+
+        return call
 
 
 def deployment(existing):
@@ -101,6 +105,22 @@ def test_send_makes_the_planned_calls():
     aws.send(fake, calls)
 
     assert fake.calls == [(c.service, c.operation, c.request) for c in calls]
+
+
+def test_what_could_not_be_deleted_is_an_error():
+    """
+    DeleteObjects answers 200 all the same, and lists what it has left.
+    """
+
+    class Locked(FakeAws):
+        def client(self, _service):
+            return self
+
+        def delete_objects(self, **_request):
+            return {"Errors": [{"Key": "a", "Code": "AccessDenied", "Message": "Access Denied"}]}
+
+    with pytest.raises(JobError, match="a could not be deleted: AccessDenied"):
+        aws.send(Locked(), plan.pruning("b", ["a"]))
 
 
 def test_what_is_shown_reads_back_as_the_plan():

@@ -77,6 +77,27 @@ def test_spot_is_asked_for_by_a_time_to_wait():
     assert "EnableManagedSpotTraining" not in demand
 
 
+def test_a_resumed_job_is_the_other_with_its_checkpoints(valid_request):
+    """
+    All that the other's request said holds, but its name and what is changed.
+    """
+    job = dataclasses.replace(JOB, checkpoints="s3://bucket/checkpoints/kennel-1", max_wait_s=99999)
+    before = requests.training_job(job, name="kennel-1")
+    described = {
+        **before,
+        "OutputDataConfig": {**before["OutputDataConfig"], "KmsKeyId": ""},
+        "TrainingJobStatus": "Stopped",
+        "ModelArtifacts": {"S3ModelArtifacts": "s3://bucket/model.tar.gz"},
+    }
+
+    request = requests.resumed(described, name="kennel-2", changed={"epochs": "9"})
+
+    valid_request("CreateTrainingJob", request)
+    differing = {key for key in before | request if before.get(key) != request.get(key)}
+    assert differing == {"TrainingJobName", "HyperParameters", "Tags"}
+    assert request["HyperParameters"] == {**before["HyperParameters"], "epochs": "9"}
+
+
 def test_metrics_are_the_contracts():
     """
     SageMaker reads out of the log what the training room prints, by the regexes of the contract.

@@ -3,6 +3,7 @@
 import argparse
 import json
 import time
+from collections.abc import Sequence
 
 from kennel.cli import context, effects, show
 from kennel.cli.inputs import Inputs
@@ -34,19 +35,21 @@ def check(args: argparse.Namespace) -> int:
 def stage(args: argparse.Namespace) -> int:
     """Upload what has changed of a dataset."""
     start = time.monotonic()
-    settings = context.settings(args)
+    settings = context.settings(args, data={"name": args.name})
     aws = context.aws(settings)
     executor = effects.executor(aws, dry_run=args.dry_run)
     inputs = Inputs(settings, aws, executor)
-    location, found = inputs.stage(
-        args.folder or settings.data.folder, args.name or settings.data.name
-    )
+    # The name in kennel.toml is that of the folder there, not of any other.
+    name = args.name if args.folder else settings.data.name
+    location, found = inputs.stage(args.folder or settings.data.folder, name)
     if args.prune:
         executor.send(plan.pruning(location.bucket, found.stale))
     elif found.stale:
         show.talk(_stale(found, location))
     if not args.dry_run:
-        show.result(_report(found, location, time.monotonic() - start, as_json=args.json))
+        seconds = time.monotonic() - start
+        deleted = found.stale if args.prune else ()
+        show.result(report(found, location, deleted, seconds, as_json=args.json))
     return 0
 
 
@@ -57,18 +60,24 @@ def _stale(found: Staging, location: Location) -> str:
     )
 
 
-def _report(found: Staging, location: Location, seconds: float, *, as_json: bool) -> str:
+def report(
+    found: Staging, location: Location, deleted: Sequence[str], seconds: float, *, as_json: bool
+) -> str:
+    """Say what staging has done, for people or for scripts."""
     if as_json:
         report = {
             "dataset": str(location),
             "splits": list(found.splits),
             "uploaded": len(found.uploads),
             "unchanged": found.unchanged,
+            "deleted": list(deleted),
+            "skipped": [str(path) for path in found.skipped],
             "bytes": found.size,
             "seconds": round(seconds, 3),
         }
         return json.dumps(report)
+    gone = f", {len(deleted)} deleted (e.g. {deleted[0]})" if deleted else ""
     return (
         f"{location}: {len(found.uploads)} files uploaded ({show.size(found.size)}), "
-        f"{found.unchanged} unchanged, in {seconds:.1f} s"
+        f"{found.unchanged} unchanged{gone}, in {seconds:.1f} s"
     )

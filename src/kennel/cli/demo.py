@@ -7,6 +7,8 @@ The steps are those of the commands beside this module, against a local server o
 
 import argparse
 import json
+import os
+import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -14,20 +16,21 @@ from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
-from kennel.cli import endpoints, show, training
+from kennel.cli import endpoints, hints, show, training
 from kennel.cli.effects import Sender
-from kennel.cli.inputs import Inputs
+from kennel.cli.inputs import Inputs, require_usable
 from kennel.cli.local import STAND_INS
 from kennel.cli.outcome import Example, Outcome
 from kennel.cli.own_server import alone, own_server
 from kennel.datasets import folders
 from kennel.errors import MissingToolError, SettingsError
-from kennel.jobs import predict, storage, watch
+from kennel.jobs import lookup, plan, predict, storage, watch
 from kennel.jobs.aws import Aws
 from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
 from kennel.settings import Aws as AwsSettings
 from kennel.settings import Deploy, Images, Local, Settings, Train
+from kennel.training import hyperparameters
 
 ENDPOINT = "kennel-demo"
 SHOWN = 10  # pictures to classify
@@ -50,16 +53,26 @@ def demo(args: argparse.Namespace) -> int:
     """Serve, stage, train, deploy, predict, delete; print what came of it."""
     start = time.monotonic()
     wanted = planned(args.data, args.weights, args.model)
+    if wanted.data:
+        chosen = hyperparameters.parse(wanted.hyperparameters)
+        require_usable(wanted.data, max_bad_share=chosen.max_bad_share)
     require_java()
     folder = args.folder.absolute()
     settings = demo_settings(wanted, folder)
+    os.environ[hints.VARIABLE] = server_again(settings.local.state)
     with alone(folder), explained(), own_server(settings) as aws:
         outcome = run(Inputs(settings, aws, Sender(aws)), wanted, folder)
     summary = outcome.summary(settings.local.runtime, seconds=time.monotonic() - start)
     path = folder / "summary.json"
     path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    show.result(f"{outcome}\n\n{show.duration(summary['seconds'])} in all; {path}")
+    show.result(f"{outcome}\n\n{show.duration(summary['seconds'])} in all; {show.near(path)}")
     return 0
+
+
+def server_again(state: Path) -> str:
+    """Return what starts the demo's server again, to ask it about what is left, such as logs."""
+    place = shlex.quote(str(show.near(state)))
+    return f"KENNEL_LOCAL_STATE={place} KENNEL_LOCAL_PORT=0 {hints.local_run([])}"
 
 
 def planned(data: Path | None, weights: Path | None, model: str | None) -> Wanted:
@@ -72,16 +85,18 @@ def planned(data: Path | None, weights: Path | None, model: str | None) -> Wante
         model: The model, where the name of the weights does not say it.
 
     Raises:
-        SettingsError: There is no such folder or file.
+        SettingsError: There is no such folder or file, or the model cannot be told.
+        HyperparameterError: There is no such model.
     """
     if data is not None and not data.is_dir():
         raise SettingsError(f"--data {data}: there is no such folder", expected=folders.LAYOUT)
     chosen = dict(DIGITS if data is None and weights is None else PHOTOGRAPHS)
     if weights is not None:
         training.weights_file(str(weights))
-        chosen |= {"model": weights.name.partition("-")[0], "weights": weights.name}
-    if model:
+        chosen |= {"model": model or training.model_of(weights), "weights": weights.name}
+    elif model:
         chosen["model"] = model
+    hyperparameters.parse(chosen)
     return Wanted(data, weights, chosen)
 
 
@@ -113,8 +128,9 @@ def demo_settings(wanted: Wanted, folder: Path) -> Settings:
 def run(inputs: Inputs, wanted: Wanted, folder: Path) -> Outcome:
     """Go through the steps; the endpoint is deleted at the end by whoever gave the server."""
     data = wanted.data or digits(folder / "data")
-    show.talk(f"\n1. stage {data}")
+    show.talk(f"\n1. stage {show.near(data)}")
     location, staged = inputs.stage(data, None if wanted.data else "digits")
+    inputs.executor.send(plan.pruning(location.bucket, staged.stale))  # of another demo's data
     show.talk(f"{location}: {len(staged.uploads)} files uploaded, {staged.unchanged} unchanged")
 
     job = training.submit(inputs, data=str(location), weights=wanted.weights)
@@ -122,7 +138,9 @@ def run(inputs: Inputs, wanted: Wanted, folder: Path) -> Outcome:
     described = training.follow(inputs.aws, job)
 
     show.talk(f"\n3. deploy: {ENDPOINT}")
-    version = endpoints.start(inputs.settings, inputs.aws, inputs.executor, source=job)
+    version = endpoints.start(
+        inputs.settings, inputs.aws, inputs.executor, artifact=lookup.artifact(described)
+    )
     endpoints.ready(inputs.aws, inputs.executor, ENDPOINT, version)
 
     show.talk("\n4. predict")

@@ -28,7 +28,8 @@ def deploy(args: argparse.Namespace) -> int:
     aws = context.aws(settings)
     name = settings.deploy.endpoint
     executor = effects.executor(aws, dry_run=args.dry_run)
-    version = start(settings, aws, executor, source=args.source)
+    artifact, job = chosen(aws, args.source)
+    version = start(settings, aws, executor, artifact=artifact)
     if args.dry_run:
         return 0
     if not args.wait:
@@ -43,27 +44,46 @@ def deploy(args: argparse.Namespace) -> int:
                 f"  delete it:  kennel delete --endpoint {name}"
             )
             return INTERRUPTED
-    show.result(json.dumps({"endpoint": name, "config": version}) if args.json else name)
+    about = {"endpoint": name, "config": version, "job": job, "artifact": artifact}
+    show.result(json.dumps(about) if args.json else name)
     return 0
 
 
-def start(settings: Settings, aws: Aws, executor: Executor, *, source: str | None) -> str:
-    """Start a deployment of a job's model, or of an artifact in S3; return the version's name."""
+def start(settings: Settings, aws: Aws, executor: Executor, *, artifact: str) -> str:
+    """Start a deployment of *artifact*, an S3 URI; return the version's name."""
     compose.check_deployment(settings)
     name = settings.deploy.endpoint
     version = naming.unique(name, **context.now())
-    wanted = compose.deployment(settings, version=version, artifact=_artifact(aws, source))
+    wanted = compose.deployment(settings, version=version, artifact=artifact)
     existing = lookup.endpoint(aws.sagemaker, name)
     status = existing["EndpointStatus"] if existing else None
     executor.send(plan.deployment(wanted, existing=status))
     return version
 
 
-def _artifact(aws: Aws, source: str | None) -> str:
+def chosen(aws: Aws, source: str | None) -> tuple[str, str | None]:
+    """Return the artifact to deploy and the job that left it, and say which they are."""
     if source and source.startswith("s3://"):
-        return source
+        show.talk(f"model {source}")
+        return source, None
     name = source or lookup.latest(aws.sagemaker, status="Completed")
-    return lookup.artifact(lookup.job(aws.sagemaker, name))
+    described = lookup.job(aws.sagemaker, name)
+    artifact = lookup.artifact(described)
+    show.talk(model_line(described))
+    newer = None if source else lookup.newer(aws.sagemaker, name)
+    if newer:
+        show.talk(
+            f"note: a newer job, {newer['TrainingJobName']}, is {newer['TrainingJobStatus']}: "
+            "this is the latest that completed"
+        )
+    return artifact, name
+
+
+def model_line(described: Answer) -> str:
+    """Say whose model it is, and how good."""
+    accuracy = watch.final_metrics(described).get("test_accuracy")
+    known = "unknown" if accuracy is None else f"{accuracy:.4f}"
+    return f"model of training job {described['TrainingJobName']}, test accuracy {known}"
 
 
 def ready(aws: Aws, executor: Executor, name: str, version: str) -> None:
@@ -96,11 +116,12 @@ def predict(args: argparse.Namespace) -> int:
     aws = context.aws(settings)
     paths = list(pictures(args.images))
     answers = asking.predict_all(aws.runtime, settings.deploy.endpoint, paths, top=args.top)
-    found = list(answers)
+    with lookup.requiring_endpoint(aws.sagemaker, settings.deploy.endpoint):
+        found = list(answers)
     if args.json:
         show.result(json.dumps([prediction.to_dict() for prediction in found], indent=2))
     else:
-        show.result(show.predictions(found))
+        show.result(show.predictions(found, width=show.width()))
     return 1 if any(prediction.error for prediction in found) else 0
 
 

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from kennel.cli import context
+from kennel.cli import context, show
 from kennel.cli.effects import Executor
 from kennel.datasets import stage
 from kennel.datasets.stage import MD5, Staging, Stored, Upload
-from kennel.errors import SettingsError
+from kennel.errors import DataError, SettingsError
 from kennel.jobs import compose, plan, storage
 from kennel.jobs.aws import Aws
 from kennel.jobs.storage import Location
 from kennel.settings import Settings
+from kennel.training import hyperparameters
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,23 @@ class Inputs:
 
     def stage(self, folder: Path, name: str | None = None) -> tuple[Location, Staging]:
         """Bring the dataset *name* (default: the folder's) up to date with *folder*."""
+        location, found = self._compared(folder, name)
+        self._upload(found.uploads)
+        return location, found
+
+    def _compared(self, folder: Path, name: str | None) -> tuple[Location, Staging]:
         location = self.place(name or name_of(folder))
         found = stage.plan(folder, location.key, self._stored(location), has_md5=self._has_md5)
+        if found.skipped:
+            show.talk(f"skipped {len(found.skipped)} links to nothing, e.g. {found.skipped[0]}")
+        return location, found
+
+    def _staged_for_training(self, folder: Path, name: str | None) -> tuple[Location, Staging]:
+        """Stage *folder*, once a job can use it and will see nothing but it; else DataError."""
+        chosen = hyperparameters.parse(self.settings.train.hyperparameters)
+        require_usable(folder, max_bad_share=chosen.max_bad_share)
+        location, found = self._compared(folder, name)
+        require_nothing_stale(folder, location, found)
         self._upload(found.uploads)
         return location, found
 
@@ -80,7 +96,7 @@ class Inputs:
             return stage.channels(given, self._folders(Location.parse(given)))
         folder = Path(given) if given else data.folder
         if folder.is_dir():
-            location, found = self.stage(folder, None if given else data.name)
+            location, found = self._staged_for_training(folder, None if given else data.name)
             return stage.channels(str(location), found.splits)
         location = self.place(given or data.name or name_of(folder))
         return stage.channels(str(location), self._folders(location))
@@ -101,6 +117,28 @@ class Inputs:
         if not any(storage.listing(self.aws.s3, location)):
             self._upload([item])
         return f"{compose.weights(self.settings, self.bucket, item.md5)}/"
+
+
+def require_usable(folder: Path, *, max_bad_share: float) -> None:
+    """Raise DataError if no training can use the pictures in *folder*."""
+    from kennel.datasets import check  # noqa: PLC0415 - imports Pillow
+
+    check.require_usable(folder, max_bad_share=max_bad_share)
+
+
+def require_nothing_stale(folder: Path, location: Location, found: Staging) -> None:
+    """Raise DataError if the bucket has what the folder lacks: two datasets would be mixed."""
+    if found.stale:
+        staged_as = location.key.rpartition("/")[2]
+        named = "" if staged_as == name_of(folder) else f" --name {staged_as}"
+        raise DataError(
+            f"{location} holds {len(found.stale)} objects that {folder} does not have, "
+            f"e.g. {found.stale[0]}: a job would train on them",
+            expected="the dataset in the bucket to be that of the folder",
+            remedy=f"kennel data stage {folder}{named} --prune, which deletes them; or, where "
+            f"another dataset has that name: kennel data stage {folder} --name NAME, and then "
+            "kennel train --data NAME",
+        )
 
 
 def name_of(folder: Path) -> str:

@@ -12,13 +12,15 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TypeAlias
 
 from kennel.cli import hints
+from kennel.cli.usage import Parser
 from kennel.errors import KennelError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
-Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - it has no public name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,9 +48,9 @@ def command(name: str) -> Callable[[argparse.Namespace], int]:
     return found
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Describe every command. Each says what it needs and no more."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog="kennel",
         description="Train, deploy and query image classifiers on Amazon SageMaker, or here.",
         epilog="kennel local run -- kennel COMMAND … runs any of them on this machine instead.",
@@ -63,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def _data(commands: "Commands[argparse.ArgumentParser]") -> None:
+def _data(commands: Commands) -> None:
     group = commands.add_parser("data", help="make, check and upload datasets")
     data = group.add_subparsers(metavar="COMMAND", required=True)
 
@@ -89,10 +91,16 @@ def _data(commands: "Commands[argparse.ArgumentParser]") -> None:
     stage.set_defaults(run="data.stage")
 
 
-def _training(commands: "Commands[argparse.ArgumentParser]") -> None:
+def _training(commands: Commands) -> None:
     train = commands.add_parser("train", help="start a training job and follow it")
+    train.settable = _hyperparameters
     train.add_argument(
         "--data", metavar="NAME|DIR|S3", help="a staged dataset, a folder, or s3://…"
+    )
+    train.add_argument(
+        "--resume",
+        metavar="JOB",
+        help="go on where JOB has ended, with its own request; --set epochs=N trains for longer",
     )
     train.add_argument("--weights", metavar="FILE|imagenet|none", help="what the model starts from")
     train.add_argument(
@@ -137,14 +145,21 @@ def _training(commands: "Commands[argparse.ArgumentParser]") -> None:
     _json(describe)
     describe.set_defaults(run="training.describe")
 
+    results = commands.add_parser("results", help="fetch the pictures and figures of a job")
+    results.add_argument("job", nargs="?", metavar="JOB", help="default: the latest that completed")
+    results.add_argument("--to", type=Path, metavar="DIR", help="default: .kennel/results/JOB")
+    _settings(results)
+    _json(results)
+    results.set_defaults(run="results.results")
+
     stop = commands.add_parser("stop", help="stop a training job; what it has learnt is kept")
-    stop.add_argument("job", nargs="?", metavar="JOB", help="default: the latest")
+    stop.add_argument("job", nargs="?", metavar="JOB", help="default: the one that runs")
     _settings(stop)
     _dry_run(stop)
     stop.set_defaults(run="training.stop")
 
 
-def _endpoints(commands: "Commands[argparse.ArgumentParser]") -> None:
+def _endpoints(commands: Commands) -> None:
     deploy = commands.add_parser("deploy", help="put a trained model behind an endpoint")
     deploy.add_argument(
         "source", nargs="?", metavar="JOB|S3", help="default: the latest job that completed"
@@ -174,7 +189,7 @@ def _endpoints(commands: "Commands[argparse.ArgumentParser]") -> None:
     delete.set_defaults(run="endpoints.delete")
 
 
-def _local(commands: "Commands[argparse.ArgumentParser]") -> None:
+def _local(commands: Commands) -> None:
     group = commands.add_parser("local", help="the AWS API on this machine")
     local = group.add_subparsers(metavar="COMMAND", required=True)
     for name, help_ in {
@@ -197,7 +212,7 @@ def _local(commands: "Commands[argparse.ArgumentParser]") -> None:
     run.set_defaults(run="local.run")
 
 
-def _demo(commands: "Commands[argparse.ArgumentParser]") -> None:
+def _demo(commands: Commands) -> None:
     demo = commands.add_parser("demo", help="from pictures to predictions, on this machine alone")
     demo.add_argument("--data", type=Path, metavar="DIR", help="default: the handwritten digits")
     demo.add_argument("--weights", type=Path, metavar="FILE", help="what the model starts from")
@@ -206,6 +221,12 @@ def _demo(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--folder", type=Path, default=Path(".kennel/demo"), metavar="DIR", help=DEFAULT
     )
     demo.set_defaults(run="demo.demo")
+
+
+def _hyperparameters() -> list[str]:
+    from kennel.training import hyperparameters  # noqa: PLC0415 - needed after a mistake alone
+
+    return [row.name for row in hyperparameters.describe()]
 
 
 DEFAULT = "default: %(default)s"

@@ -3,19 +3,21 @@
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from kennel import contract
-from kennel.cli import context, effects, show
+from kennel.cli import context, effects, resume, show
 from kennel.cli.inputs import Inputs
 from kennel.cli.parser import INTERRUPTED
 from kennel.errors import JobError, SettingsError
-from kennel.jobs import compose, lookup, naming, plan, watch
+from kennel.jobs import compose, lookup, naming, plan, storage, watch
 from kennel.jobs.aws import Aws
 from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
+from kennel.settings import Settings
 from kennel.training import hyperparameters
 
 NAMED_WEIGHTS = ("imagenet", "none", "auto")
@@ -24,6 +26,14 @@ NAMED_WEIGHTS = ("imagenet", "none", "auto")
 @explained()
 def train(args: argparse.Namespace) -> int:
     """Start a training job; follow it unless told not to."""
+    if args.resume:
+        resume.require_alone(args)
+        settings = context.settings(args)
+        aws = context.aws(settings)
+        executor = effects.executor(aws, dry_run=args.dry_run)
+        changed = chosen(args.hyperparameters, None)
+        name = resume.submit(aws, executor, args.resume, changed=changed, name=args.name)
+        return _started(args, aws, name)
     settings = context.settings(
         args,
         train={
@@ -33,10 +43,15 @@ def train(args: argparse.Namespace) -> int:
         },
     )
     weights = weights_file(args.weights)
-    hyperparameters.parse(settings.train.hyperparameters)
+    settings = with_model(settings, weights)
+    require_weights(hyperparameters.parse(settings.train.hyperparameters).weights, weights)
     aws = context.aws(settings)
     inputs = Inputs(settings, aws, effects.executor(aws, dry_run=args.dry_run))
     name = submit(inputs, data=args.data, weights=weights, name=args.name)
+    return _started(args, aws, name)
+
+
+def _started(args: argparse.Namespace, aws: Aws, name: str) -> int:
     if args.dry_run:
         return 0
     if args.wait:
@@ -78,6 +93,44 @@ def weights_file(weights: str | None) -> Path | None:
             expected=f"a file, or one of {', '.join(NAMED_WEIGHTS)}",
         )
     return Path(weights)
+
+
+def with_model(settings: Settings, weights: Path | None) -> Settings:
+    """Return *settings* with the model that the name of the *weights* says, unless one is set."""
+    given = settings.train.hyperparameters
+    if weights is None or "model" in given:
+        return settings
+    named = {**given, "model": model_of(weights)}
+    return replace(settings, train=replace(settings.train, hyperparameters=named))
+
+
+def model_of(weights: Path) -> str:
+    """
+    Return the model that a weights file is for: its name begins so, as torchvision names them.
+
+    Raises:
+        SettingsError: The name begins with no model.
+    """
+    model = weights.stem.partition("-")[0]
+    if model in hyperparameters.MODELS:
+        return model
+    raise SettingsError(
+        f"which model are the weights {weights} for? Their name does not say it",
+        expected="a name such as resnet18-mine.pth, or the model beside it",
+        remedy="kennel train --weights FILE --set model=NAME (kennel demo: --model NAME)",
+    )
+
+
+def require_weights(named: str, file: Path | None) -> None:
+    """Raise SettingsError if the hyperparameter names a file that the job will not have."""
+    if named in NAMED_WEIGHTS or (file is not None and named == file.name):
+        return
+    given = f"the file that --weights gives is {file.name}" if file else "no file is given"
+    raise SettingsError(
+        f"hyperparameter weights is {named!r}, and {given}",
+        expected=f"one of {', '.join(NAMED_WEIGHTS)}, or the file itself",
+        remedy=f"--weights {named}, with the path of that file",
+    )
 
 
 def submit(
@@ -131,6 +184,7 @@ def _outcome(described: Answer) -> dict[str, Any]:
         "job": described["TrainingJobName"],
         "status": described["TrainingJobStatus"],
         "artifact": described.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
+        "output": _output(described),
         "metrics": watch.final_metrics(described),
         "training_s": described.get("TrainingTimeInSeconds"),
         "billable_s": described.get("BillableTimeInSeconds"),
@@ -139,7 +193,6 @@ def _outcome(described: Answer) -> dict[str, Any]:
 
 def _summary(described: Answer) -> str:
     """Render a job for people."""
-    output = described.get("OutputDataConfig", {}).get("S3OutputPath")
     seconds, saved = described.get("TrainingTimeInSeconds"), watch.saving(described)
     rows = {
         "job": described["TrainingJobName"],
@@ -149,12 +202,18 @@ def _summary(described: Answer) -> str:
         "machines": _machines(described.get("ResourceConfig", {})),
         "trained": show.duration(seconds) if seconds is not None else None,
         "spot saved": f"{saved:.0%}" if saved is not None else None,
-        "output": output,
         "artifact": described.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
+        "output": _output(described),
     }
     text = show.columns([(name, value) for name, value in rows.items() if value])
     metrics = watch.final_metrics(described)
     return f"{text}\nmetrics\n{show.metrics(metrics)}" if metrics else text
+
+
+def _output(described: Answer) -> str | None:
+    """Return where the job's pictures and figures are, once it has ended."""
+    ended = described["TrainingJobStatus"] in contract.TRAINING_ENDED
+    return str(storage.outputs(described)) if ended and "OutputDataConfig" in described else None
 
 
 def _machines(resources: Answer) -> str | None:
@@ -228,13 +287,16 @@ def _text(value: object) -> str:
 def stop(args: argparse.Namespace) -> int:
     """Stop a training job; SageMaker gives it two minutes to write what it has learnt."""
     aws = context.aws(context.settings(args))
-    name = args.job or lookup.latest(aws.sagemaker)
-    status = lookup.job(aws.sagemaker, name)["TrainingJobStatus"]
+    name = args.job or lookup.running(aws.sagemaker)
+    described = lookup.job(aws.sagemaker, name)
+    status = described["TrainingJobStatus"]
     if status in contract.TRAINING_ENDED:
         show.talk(f"training job {name} has ended already: {status}")
         return 0
     effects.executor(aws, dry_run=args.dry_run).send(plan.stop(name))
     if not args.dry_run:
         show.talk(f"stopping; it may take {contract.STOP_GRACE_S} s to save what it has learnt")
+        if "CheckpointConfig" in described:
+            show.talk(f"go on with it later: kennel train --resume {name}")
         show.result(name)
     return 0

@@ -5,18 +5,21 @@ Takes clients, opens none. Storage is in ``storage``; following a running job in
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from kennel import contract
 from kennel.errors import JobError
 from kennel.jobs import naming
 from kennel.jobs.clients import Client
 from kennel.jobs.failures import is_missing
 from kennel.jobs.naming import PREFIX
 
+NAMED_AT_MOST = 10
 Answer = dict[str, Any]
 
 
@@ -63,6 +66,55 @@ def latest(sagemaker: Client, *, status: str | None = None) -> str:
     )
 
 
+def running(sagemaker: Client) -> str:
+    """
+    Return the name of kennel's one training job that is in progress.
+
+    Raises:
+        JobError: There is none, or there are several.
+    """
+    names = [str(summary["TrainingJobName"]) for summary in _jobs(sagemaker, "InProgress")]
+    if len(names) == 1:
+        return names[0]
+    raise JobError(
+        f"{len(names)} training jobs are running: {', '.join(names)}"
+        if names
+        else "no training job is running",
+        expected="one that runs, or the name of a job",
+        remedy="kennel jobs lists them",
+    )
+
+
+def newer(sagemaker: Client, name: str) -> Answer | None:
+    """Return the summary of kennel's newest training job, unless that is the job *name*."""
+    newest = jobs(sagemaker, most=1)
+    return newest[0] if newest and newest[0]["TrainingJobName"] != name else None
+
+
+def checkpoints(described: Answer) -> str:
+    """
+    Return the S3 URI of what a job can be gone on with from.
+
+    Raises:
+        JobError: It has not ended, or keeps no checkpoints.
+    """
+    name, status = described["TrainingJobName"], described["TrainingJobStatus"]
+    if status not in contract.TRAINING_ENDED:
+        raise JobError(
+            f"training job {name} is {status}: its checkpoint is not the last one yet",
+            expected="a job that has ended",
+            remedy=f"kennel stop {name}, or kennel logs {name} --follow",
+        )
+    uri = described.get("CheckpointConfig", {}).get("S3Uri")
+    if not uri:
+        raise JobError(
+            f"training job {name} kept no checkpoints",
+            expected="a job with a CheckpointConfig ([train] checkpoints = true)",
+            remedy="kennel train",
+        )
+    return str(uri)
+
+
 def job(sagemaker: Client, name: str) -> Answer:
     """Describe the training job *name*; JobError where there is none."""
     found = _or_none(sagemaker.describe_training_job, TrainingJobName=name)
@@ -87,6 +139,33 @@ def artifact(described: Answer) -> str:
 def endpoint(sagemaker: Client, name: str) -> Answer | None:
     """Describe the endpoint *name*, if it exists."""
     return _or_none(sagemaker.describe_endpoint, EndpointName=name)
+
+
+@contextmanager
+def requiring_endpoint(sagemaker: Client, name: str) -> Iterator[None]:
+    """Where AWS answers that the endpoint *name* is not there, say which ones are: JobError."""
+    try:
+        yield
+    except ClientError as error:
+        if is_missing(error):
+            raise no_endpoint(sagemaker, name) from error
+        raise
+
+
+def no_endpoint(sagemaker: Client, name: str) -> JobError:
+    """Return what to say where there is no endpoint *name*, with the newest of those there are."""
+    try:
+        found = sagemaker.list_endpoints(
+            SortBy="CreationTime", SortOrder="Descending", MaxResults=NAMED_AT_MOST
+        )["Endpoints"]
+    except ClientError:  # who may invoke an endpoint need not be allowed to list them
+        found = []
+    names = [one["EndpointName"] for one in found]
+    return JobError(
+        f"there is no endpoint {name}",
+        expected=f"--endpoint with one of {', '.join(names)}" if names else "",
+        remedy=f"kennel deploy --endpoint {name}",
+    )
 
 
 def deployed(sagemaker: Client, name: str) -> Deployed:

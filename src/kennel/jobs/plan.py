@@ -57,6 +57,14 @@ def training(job: TrainingJob, *, name: str) -> list[Call]:
     return [Call("sagemaker", "create_training_job", requests.training_job(job, name=name))]
 
 
+def resumption(
+    described: Mapping[str, object], *, name: str, changed: Mapping[str, object]
+) -> list[Call]:
+    """Plan a training job that goes on where another has ended."""
+    request = requests.resumed(described, name=name, changed=changed)
+    return [Call("sagemaker", "create_training_job", request)]
+
+
 def deployment(wanted: Deployment, *, existing: str | None) -> list[Call]:
     """
     Plan the three calls that put an artifact behind an endpoint.

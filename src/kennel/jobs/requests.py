@@ -19,6 +19,21 @@ VARIANT = "main"
 TAG_PREFIX = "kennel:"
 # These start on driver 470 unless told otherwise; a CUDA 12 image needs 525 (here: 550).
 OLD_DRIVER_FAMILIES = ("ml.g4dn.", "ml.g5.", "ml.p4d.", "ml.p4de.")
+# What DescribeTrainingJob tells of the request, and CreateTrainingJob takes again.
+RESUMED = (
+    "RoleArn",
+    "AlgorithmSpecification",
+    "InputDataConfig",
+    "ResourceConfig",
+    "StoppingCondition",
+    "EnableManagedSpotTraining",
+    "CheckpointConfig",
+    "Environment",
+    "VpcConfig",
+    "EnableNetworkIsolation",
+    "EnableInterContainerTrafficEncryption",
+    "RetryStrategy",
+)
 CUDA_12_AMI = "al2-ami-sagemaker-inference-gpu-3-1"
 
 
@@ -85,6 +100,26 @@ def training_job(job: TrainingJob, *, name: str) -> Request:
         **({"CheckpointConfig": {"S3Uri": job.checkpoints}} if job.checkpoints else {}),
         **stopping(job),
         "Tags": tags(job.tags),
+    }
+
+
+def resumed(described: Mapping[str, Any], *, name: str, changed: Mapping[str, object]) -> Request:
+    """
+    Build the ``CreateTrainingJob`` request that goes on where another job has ended.
+
+    Args:
+        described: The other job: all that its request said holds, its CheckpointConfig above all.
+        name: Of the new job.
+        changed: Hyperparameters that differ.
+    """
+    same = {key: described[key] for key in RESUMED if described.get(key)}
+    output = {key: value for key, value in described["OutputDataConfig"].items() if value}
+    return {
+        **same,
+        "TrainingJobName": name,
+        "OutputDataConfig": output,  # described with an empty KmsKeyId where there is none
+        "HyperParameters": hyperparameters({**described.get("HyperParameters", {}), **changed}),
+        "Tags": tags({"resumes": described["TrainingJobName"]}),
     }
 
 
