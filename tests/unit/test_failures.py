@@ -64,7 +64,7 @@ def answered(code, message, operation="CreateTrainingJob"):
         pytest.param(
             answered("ValidationException", "Could not find model data at s3://b/m.tar.gz."),
             JobError,
-            "kennel deploy with another job",
+            "another job (kennel jobs",
             id="no-model",
         ),
         pytest.param(

@@ -136,7 +136,7 @@ def _advice(error: ClientError) -> tuple[str, str]:
 
 def _where_it_may_be(said: str) -> str:
     if "model data" in said:
-        return "kennel deploy with another job (kennel jobs lists them) or a model.tar.gz in S3"
+        return "another job (kennel jobs lists them), or the s3:// address of a model.tar.gz"
     if "endpoint" in said:
         return "kennel deploy, or another --endpoint"
     return "kennel jobs, and the region and the names in kennel.toml"
