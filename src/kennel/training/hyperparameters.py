@@ -79,7 +79,7 @@ class Hyperparameters:
     )
     workers: int | None = _integer_or_auto("processes that read images", 0, 512)
     seed: int = _integer(0, "of every random draw", 0, 2**31 - 1)
-    amp: str = _text(AUTO, "mixed precision; auto: on a GPU only", PRECISIONS)
+    amp: str = _text(AUTO, "mixed precision of training steps; auto: on a GPU only", PRECISIONS)
     max_bad_share: float = _number(0.05, "share of unreadable files to put up with", 0, 1)
     valid_share: float = _number(
         0.1, "held out where no validation split is given", 0.0, 0.9, above=True

@@ -86,8 +86,8 @@ class State:
     @property
     def best_epoch(self) -> Epoch | None:
         """The first of the epochs that did best on validation, if one came to a finite loss."""
-        finite = (epoch for epoch in self.history if math.isfinite(epoch.valid_loss))
-        return max(finite, key=lambda epoch: epoch.rank, default=None)
+        best = max(self.history, key=lambda epoch: epoch.rank, default=None)
+        return best if best and math.isfinite(best.valid_loss) else None
 
     @property
     def stale(self) -> int:
