@@ -1,6 +1,7 @@
 """Starting, finding and stopping the local server; its state outlives it, however it ends."""
 
 import os
+import shutil
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import pytest
 
 from kennel.errors import LocalServerError
 from kennel.local import daemon, serve
+from kennel.local.runtimes import process
 
 
 @pytest.fixture
@@ -117,6 +119,102 @@ def test_an_unknown_runtime_is_an_error(folder):
         daemon.start(folder, 0, "podman")
 
     assert daemon.status(folder).running is False
+
+
+def test_a_port_of_another_local_server_is_named_with_its_state(folder, tmp_path):
+    """
+    Whose it is, so that one can stop it.
+    """
+    address = daemon.start(folder, 0)
+
+    with pytest.raises(LocalServerError, match=f"taken by the local server of {folder}"):
+        daemon.start(tmp_path / "other", address.port)
+
+
+def test_an_error_tells_of_this_start_alone(folder, taken_port):
+    """
+    What former servers have logged would mislead.
+    """
+    for _ in range(2):
+        with pytest.raises(LocalServerError) as caught:
+            daemon.start(folder, taken_port)
+
+    assert str(caught.value).count("is taken by") == 1
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 99999])
+def test_what_is_no_port_is_refused(folder, port):
+    """
+    With what one is.
+    """
+    with pytest.raises(LocalServerError, match=f"{port} is no port"):
+        daemon.start(folder, port)
+
+
+def test_a_state_folder_that_is_none_is_an_error(tmp_path):
+    """
+    The error names it, and what can be done.
+    """
+    (tmp_path / "file").touch()
+
+    with pytest.raises(LocalServerError, match="cannot be used") as caught:
+        daemon.start(tmp_path / "file" / "state", 0)
+    assert "KENNEL_LOCAL_STATE" in str(caught.value)
+
+
+def test_a_database_that_cannot_be_used_is_an_error(folder):
+    """
+    In words, rather than as the end of a traceback.
+    """
+    (folder / "kennel.db").mkdir(parents=True)
+
+    with pytest.raises(LocalServerError, match="cannot be used: unable to open") as caught:
+        daemon.start(folder, 0)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_server_ends_when_its_state_is_deleted(folder):
+    """
+    It would hold its port for nothing.
+    """
+    daemon.start(folder, 0)
+    pid = daemon.status(folder).pid
+    shutil.rmtree(folder)
+
+    os.waitpid(pid, 0)
+
+
+def test_what_goes_on_without_a_server_is_known_and_can_be_stopped(folder, clients_of_server):
+    """
+    A stop leaves a job running, and says so; a stop of everything ends it as StopTrainingJob does.
+    """
+    aws = clients_of_server(daemon.start(folder, 0).url)
+    aws("s3").create_bucket(Bucket="bucket")
+    aws("sagemaker").create_training_job(
+        TrainingJobName="job",
+        RoleArn="arn:aws:iam::000000000000:role/sagemaker",
+        AlgorithmSpecification={
+            "TrainingImage": "image",
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": ["sleep", "60"],
+        },
+        OutputDataConfig={"S3OutputPath": "s3://bucket/output"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+    )
+    daemon.wait_until(lambda: process.running(folder / "runtime"), 20)
+
+    daemon.stop(folder)
+    assert daemon.status(folder).training_jobs == 1
+    daemon.stop(folder, everything=True)
+    assert daemon.status(folder).training_jobs == 0
+
+    sagemaker = clients_of_server(daemon.start(folder, 0).url)("sagemaker")
+    sagemaker.get_waiter("training_job_completed_or_stopped").wait(
+        TrainingJobName="job", WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+    job = sagemaker.describe_training_job(TrainingJobName="job")
+    assert job["SecondaryStatus"] == "Stopped"
 
 
 @pytest.mark.parametrize("end", [daemon.stop, killed])

@@ -2,11 +2,12 @@
 
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from kennel.cli import local
-from kennel.local.daemon import Address
+from kennel.local.daemon import Address, Status
 from kennel.settings import Aws, Images, Settings
 
 ROLE = "arn:aws:iam::123456789012:role/kennel"
@@ -45,6 +46,24 @@ def test_what_is_set_is_not_replaced(settings, left):
     A role and images of one's own go into the requests here as they would on AWS.
     """
     assert set(local.stand_ins(settings)) == left
+
+
+@pytest.mark.parametrize(
+    ("jobs", "endpoints", "said"),
+    [
+        (0, 0, ""),
+        (1, 0, "1 training job"),
+        (2, 1, "2 training jobs and 1 endpoint process"),
+        (0, 3, "3 endpoint processes"),
+    ],
+)
+def test_what_goes_on_is_said(jobs, endpoints, said):
+    """
+    A server that has stopped leaves its jobs and endpoints running.
+    """
+    status = Status(Path("state"), Path("log"), training_jobs=jobs, endpoints=endpoints)
+
+    assert local.going_on(status) == said
 
 
 def test_the_lines_that_are_printed_can_be_evaluated():

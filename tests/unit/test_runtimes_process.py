@@ -214,8 +214,8 @@ def test_what_runs_is_known_without_a_server(runtime, folder, launch):
     runtime.start(launch("import time; time.sleep(60)"))
     run(runtime, launch("pass", id="done"))
 
-    assert running(folder) == ["job"]
-    assert running(folder / "nowhere") == []
+    assert running(folder) == {"job": "train"}
+    assert running(folder / "nowhere") == {}
 
 
 def test_kill_ends_what_ignores_sigterm(runtime, launch):

@@ -17,7 +17,7 @@ from kennel.cli import hints, show
 from kennel.errors import MissingToolError
 from kennel.local import daemon, disk
 from kennel.local import environment as clients
-from kennel.local.daemon import Address
+from kennel.local.daemon import Address, Status
 from kennel.settings import Settings
 
 # What AWS would have to be told and this machine only notes. Set where the settings leave it open.
@@ -40,8 +40,11 @@ def start(args: argparse.Namespace) -> int:
 
 def stop(args: argparse.Namespace) -> int:
     """Stop the server; stopping one that does not run is no error."""
-    stopped = daemon.stop(_settings(args).local.state.absolute())
+    state = _settings(args).local.state.absolute()
+    stopped = daemon.stop(state, everything=args.all)
     show.talk("stopped" if stopped else "no local server runs")
+    if left := going_on(daemon.status(state)):
+        show.talk(f"{left} going on; kennel local stop --all ends that, too")
     return 0
 
 
@@ -97,6 +100,19 @@ def started(settings: Settings, *, port: int | None = None) -> Address:
     if port is None:
         port = 0 if daemon.is_running(local.state) else local.port
     return daemon.start(local.state, port, local.runtime)
+
+
+def going_on(status: Status) -> str:
+    """Say what runs on without a server; nothing where nothing does."""
+    counts = {
+        ("training job", "training jobs"): status.training_jobs,
+        ("endpoint process", "endpoint processes"): status.endpoints,
+    }
+    return " and ".join(
+        f"{count} {one if count == 1 else several}"
+        for (one, several), count in counts.items()
+        if count
+    )
 
 
 def commands_environment(

@@ -194,7 +194,7 @@ def _local(commands: Commands) -> None:
     local = group.add_subparsers(metavar="COMMAND", required=True)
     for name, help_ in {
         "start": "start the server, if it does not run",
-        "stop": "stop the server; its jobs and objects are kept",
+        "stop": "stop the server; jobs and endpoints go on, objects are kept",
         "status": "say whether it runs, and where",
         "env": 'print what points a shell at it: eval "$(kennel local env)"',
         "logs": "print the server's own log",
@@ -204,6 +204,8 @@ def _local(commands: Commands) -> None:
         one.set_defaults(run=f"local.{name}")
         if name == "start":
             one.add_argument("--port", type=int, help="default: [local] port; 0: any that is free")
+        if name == "stop":
+            one.add_argument("--all", action="store_true", help="stop jobs and endpoints as well")
         if name == "status":
             _json(one)
     run = local.add_parser("run", help="run a command against it: kennel local run -- kennel train")

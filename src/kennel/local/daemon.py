@@ -20,9 +20,21 @@ from typing import Any
 
 from kennel.errors import LocalServerError
 from kennel.local import environment as client_environment
-from kennel.local.layout import HEALTH_PATH, HOST, info_path, lock_path, log_path, read_info
+from kennel.local import shutdown
+from kennel.local.layout import (
+    HEALTH_PATH,
+    HOST,
+    RUNTIME,
+    info_path,
+    lock_path,
+    log_path,
+    read_info,
+    usable,
+)
+from kennel.local.runtimes.process import running
 
 DEFAULT_PORT = 4510
+PORTS = range(65536)
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 20
 HEALTH_TIMEOUT_S = 10
@@ -52,7 +64,13 @@ class Address:
 
 @dataclass(frozen=True)
 class Status:
-    """What is known about the server of a state folder; of one that does not run, where it is."""
+    """
+    What is known about the server of a state folder; of one that does not run, where it is.
+
+    Args:
+        training_jobs: In progress; without a server, those whose processes go on.
+        endpoints: All; without a server, the processes of endpoints that go on.
+    """
 
     state: Path
     log: Path
@@ -61,7 +79,7 @@ class Status:
     pid: int | None = None
     runtime: str | None = None
     version: str | None = None
-    training_jobs: int = 0  # in progress
+    training_jobs: int = 0
     endpoints: int = 0
 
 
@@ -73,35 +91,58 @@ def start(state: Path, port: int = DEFAULT_PORT, runtime: str = "process") -> Ad
         port: 0 takes a free one, or that of a running server.
 
     Raises:
-        LocalServerError: The port is taken, the server does not come up, or the one that runs has
-            another port or runtime.
+        LocalServerError: The port is taken or none, the folder cannot be written, the server does
+            not come up, or the one that runs has another port or runtime.
     """
     state = state.absolute()
-    state.mkdir(parents=True, exist_ok=True)
-    if is_running(state):
-        return running_address(state, port, runtime)
-    pid = spawn(state, port, runtime)
+    check_port(port)
+    with usable(state):
+        state.mkdir(parents=True, exist_ok=True)
+        if is_running(state):
+            return running_address(state, port, runtime)
+        logged = log_size(state)
+        pid = spawn(state, port, runtime)
     ended: list[int] = []
     try:
         wait_until(lambda: ended_with(pid, ended) or answers(state, pid), START_TIMEOUT_S)
     except TimeoutError as error:
         os.kill(pid, signal.SIGKILL)
-        raise failed(state, f"does not answer after {START_TIMEOUT_S} s") from error
+        what = f"does not answer after {START_TIMEOUT_S} s"
+        raise failed(state, what, logged) from error
     if not ended:
         return Address(read_info(state)["port"])
     if is_running(state):  # somebody else started one at the same moment
         return running_address(state, port, runtime)
-    raise failed(state, "did not start")
+    raise failed(state, "did not start", logged)
 
 
-def stop(state: Path) -> bool:
+def check_port(port: int) -> None:
+    """
+    Refuse what is no port.
+
+    Raises:
+        LocalServerError: It is none.
+    """
+    if port not in PORTS:
+        expected = f"0 to {PORTS[-1]}, where 0 takes a free one"
+        raise LocalServerError(f"{port} is no port", expected=expected, remedy="--port 0")
+
+
+def stop(state: Path, *, everything: bool = False) -> bool:
     """
     Stop the server and wait until it is gone; return False where none was running.
 
-    Jobs and endpoints go on running.
+    Args:
+        everything: Stop what goes on without a server as well, see shutdown.stop_launches.
     """
-    if not is_running(state):
-        return False
+    was_running = is_running(state) and stop_server(state)
+    if everything:
+        shutdown.stop_launches(state)
+    return was_running
+
+
+def stop_server(state: Path) -> bool:
+    """Stop the server that runs, and wait until it is gone."""
     pid = note(state)["pid"]
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
@@ -120,7 +161,13 @@ def status(state: Path) -> Status:
     """Return what is known about the server of *state*."""
     state = state.absolute()
     if not is_running(state):
-        return Status(state, log_path(state))
+        roles = list(running(state / RUNTIME).values())
+        return Status(
+            state,
+            log_path(state),
+            training_jobs=roles.count("train"),
+            endpoints=roles.count("serve"),
+        )
     about = health(note(state)["port"])
     return Status(
         state,
@@ -153,7 +200,7 @@ def is_running(state: Path) -> bool:
     """Say whether a server holds the lock of *state*."""
     try:
         file = os.open(lock_path(state), os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -238,18 +285,18 @@ def answers(state: Path, pid: int) -> bool:
         return False
 
 
-def health(port: int) -> dict[str, Any]:
+def health(port: int, timeout_s: float = HEALTH_TIMEOUT_S) -> dict[str, Any]:
     """
     Ask a server how it is.
 
     Raises:
         LocalServerError: It does not answer.
     """
-    connection = http.client.HTTPConnection(HOST, port, timeout=HEALTH_TIMEOUT_S)
+    connection = http.client.HTTPConnection(HOST, port, timeout=timeout_s)
     try:
         connection.request("GET", HEALTH_PATH)
         return dict(json.loads(connection.getresponse().read()))
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (OSError, http.client.HTTPException, ValueError, TypeError) as error:
         problem = f"the local server on port {port} does not answer: {error}"
         raise LocalServerError(problem, remedy="kennel local stop, then start it again") from error
     finally:
@@ -284,13 +331,26 @@ def wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
         time.sleep(POLL_S)
 
 
-def failed(state: Path, what: str) -> LocalServerError:
-    """Return the error for a server that went wrong, with the end of its log."""
+def log_size(state: Path) -> int:
+    """Return how much former servers have written to the log."""
     try:
-        tail = log_path(state).read_text(errors="replace").splitlines()[-TAIL_LINES:]
+        return log_path(state).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def failed(state: Path, what: str, logged: int = 0) -> LocalServerError:
+    """
+    Return the error for a server that went wrong, with the end of its log.
+
+    Args:
+        logged: How much of the log is of former servers.
+    """
+    try:
+        tail = log_path(state).read_bytes()[logged:].decode(errors="replace").splitlines()
     except FileNotFoundError:
         tail = []
-    said = "".join(f"\n    {line}" for line in tail)
+    said = "".join(f"\n    {line}" for line in tail[-TAIL_LINES:])
     return LocalServerError(
         f"the local server of {state} {what}{said}", remedy=f"read {log_path(state)}"
     )

@@ -2,9 +2,13 @@
 
 import json
 import os
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from kennel.errors import LocalServerError
 
 HOST = "127.0.0.1"
 HEALTH_PATH = "/_kennel/health"  # no bucket can be called so
@@ -28,6 +32,24 @@ def info_path(state: Path) -> Path:
 def log_path(state: Path) -> Path:
     """Return the log of a detached server."""
     return state / "server.log"
+
+
+@contextmanager
+def usable(state: Path) -> Iterator[None]:
+    """
+    Do something with the state folder that needs it readable and writable.
+
+    Raises:
+        LocalServerError: It is not.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise LocalServerError(
+            f"the state folder {state} cannot be used: {error}",
+            expected="a folder that you can write",
+            remedy="name another as state in kennel.toml's [local], or KENNEL_LOCAL_STATE",
+        ) from error
 
 
 def write_info(state: Path, about: Mapping[str, Any]) -> None:

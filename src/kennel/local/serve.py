@@ -10,9 +10,10 @@ import logging
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import uvicorn
 
 from kennel.errors import LocalServerError
 from kennel.local import layout, sts
+from kennel.local.daemon import check_port, health
 from kennel.local.database import Database
 from kennel.local.layout import HOST
 from kennel.local.logs import Logs
@@ -40,6 +42,8 @@ GRACE_S = 5  # for answers in flight when the server stops
 MAX_COUNTED = 100
 LOCK_ATTEMPTS = 10
 LOCK_POLL_S = 0.02
+HOLDER_TIMEOUT_S = 1.0
+WATCH_S = 0.5  # between two looks at the lock's file
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +59,8 @@ def run(state: Path, port: int, runtime: str) -> None:
         LocalServerError: The state folder or the port is in use, or there is no such runtime.
     """
     state = state.absolute()
-    state.mkdir(parents=True, exist_ok=True)
+    with layout.usable(state):
+        state.mkdir(parents=True, exist_ok=True)
     with locked(state), bound(port) as listener:
         crashed = layout.info_path(state).exists()
         about = {
@@ -73,16 +78,17 @@ def run(state: Path, port: int, runtime: str) -> None:
 @contextmanager
 def composed(state: Path, about: Mapping[str, Any], *, recover: bool) -> Iterator[Server]:
     """Build the services over a state folder and go on with what was running; close them after."""
-    runtime = make_runtime(str(about["runtime"]), state)
-    database = Database(state / layout.DATABASE)
-    objects, logs = Objects(state / layout.OBJECTS, database), Logs(database)
-    if recover:
-        recovery.recover(objects)
-    sagemaker = SageMaker(
-        *(database, objects, logs, runtime),
-        folder=state / layout.SCRATCH,
-        endpoint_url=f"http://{HOST}:{about['port']}",
-    )
+    with layout.usable(state):
+        runtime = make_runtime(str(about["runtime"]), state)
+        database = Database(state / layout.DATABASE)
+        objects, logs = Objects(state / layout.OBJECTS, database), Logs(database)
+        if recover:
+            recovery.recover(objects)
+        sagemaker = SageMaker(
+            *(database, objects, logs, runtime),
+            folder=state / layout.SCRATCH,
+            endpoint_url=f"http://{HOST}:{about['port']}",
+        )
     app = Server(
         Services(
             s3=S3(objects),
@@ -133,7 +139,9 @@ def locked(state: Path) -> Iterator[None]:
     Raises:
         LocalServerError: Another server holds it.
     """
-    with layout.lock_path(state).open("w") as file:
+    with layout.usable(state):
+        lock = layout.lock_path(state).open("w")
+    with lock as file:
         for _ in range(LOCK_ATTEMPTS):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -143,7 +151,17 @@ def locked(state: Path) -> Iterator[None]:
         else:
             remedy = "kennel local status, or kennel local stop"
             raise LocalServerError(f"another local server uses {state}", remedy=remedy)
+        threading.Thread(target=end_if_deleted, args=(file.fileno(),), daemon=True).start()
         yield
+
+
+def end_if_deleted(lock: int) -> None:
+    """Stop this server when its state is deleted under it; its launches do so, too."""
+    with suppress(OSError):  # the lock was given back: the server has stopped
+        while os.fstat(lock).st_nlink:
+            time.sleep(WATCH_S)
+        logger.warning("the state folder was deleted")
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager
@@ -154,6 +172,7 @@ def bound(port: int) -> Iterator[socket.socket]:
     Raises:
         LocalServerError: The port is taken, or needs rights that we lack.
     """
+    check_port(port)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Connections inherit it. Else a body waits 40 ms for the client to acknowledge its headers.
@@ -170,9 +189,17 @@ def port_error(port: int, error: OSError) -> LocalServerError:
     """Word why a port cannot be had."""
     remedy = "kennel local start --port 0, which takes a free one"
     if error.errno == errno.EADDRINUSE:
-        problem = f"port {port} of {HOST} is taken by another program"
+        problem = f"port {port} of {HOST} is taken by {holder(port)}"
         return LocalServerError(problem, expected="a free port", remedy=remedy)
     return LocalServerError(f"port {port} of {HOST} cannot be had: {error}", remedy=remedy)
+
+
+def holder(port: int) -> str:
+    """Say who listens on a port, as far as it says so itself."""
+    try:
+        return f"the local server of {health(port, HOLDER_TIMEOUT_S)['state']}"
+    except (LocalServerError, KeyError):
+        return "another program"
 
 
 def listen(app: Server, listener: socket.socket) -> None:

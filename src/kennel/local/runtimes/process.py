@@ -91,7 +91,8 @@ class ProcessRuntime:
         link_mounts(launch)
         with self._starting:
             port = self._free_port() if launch.role == "serve" else None
-            (folder / LAUNCH_FILE).write_text(json.dumps({"port": port, "image": launch.image}))
+            about = {"port": port, "image": launch.image, "role": launch.role}
+            (folder / LAUNCH_FILE).write_text(json.dumps(about))
         scratch(folder).mkdir(mode=0o700)
         self._spawn(launch, folder, self._environment(launch, folder, port))
 
@@ -218,9 +219,13 @@ class ProcessRuntime:
         return int(text.split()[0])
 
 
-def running(folder: Path) -> list[str]:
-    """Return the ids of the launches below a runtime's folder that run, whoever asks."""
-    return sorted(lock.parent.name for lock in folder.glob(f"*/{LOCK_FILE}") if is_locked(lock))
+def running(folder: Path) -> dict[str, str]:
+    """Return the launches below a runtime's folder that run, whoever asks: id → role."""
+    locks = (lock for lock in sorted(folder.glob(f"*/{LOCK_FILE}")) if is_locked(lock))
+    return {
+        lock.parent.name: json.loads((lock.parent / LAUNCH_FILE).read_text())["role"]
+        for lock in locks
+    }
 
 
 def command(launch: Launch) -> list[str]:

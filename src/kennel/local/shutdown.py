@@ -1,0 +1,50 @@
+"""
+End what outlives a server: the containers of training jobs and endpoints.
+
+For when no server runs: daemon stops it first. One that runs ends single jobs and endpoints itself.
+"""
+
+import time
+from pathlib import Path
+
+from kennel.contract import SERVING_STOP_GRACE_S, STOP_GRACE_S
+from kennel.local.database import Database
+from kennel.local.layout import DATABASE, RUNTIME
+from kennel.local.resources import Resources
+from kennel.local.runtimes.process import ProcessRuntime, running
+from kennel.local.sagemaker.names import TRAINING_JOB
+from kennel.local.sagemaker.training.jobs import stopping
+from kennel.local.sagemaker.training.record import has_ended
+
+GRACE_S = {"train": STOP_GRACE_S, "serve": SERVING_STOP_GRACE_S}
+
+
+def stop_launches(state: Path) -> None:
+    """
+    Stop every training job, as StopTrainingJob does, and end the processes of all endpoints.
+
+    The next server stores what the jobs have saved, and starts the endpoints again.
+    """
+    if not (state / DATABASE).exists():
+        return
+    mark_stopping(state)
+    runtime = ProcessRuntime(state / RUNTIME)
+    launches = running(state / RUNTIME)
+    for launch_id in launches:
+        runtime.terminate(launch_id)
+    started = time.monotonic()
+    for launch_id, role in launches.items():
+        runtime.wait(launch_id, max(0.0, started + GRACE_S[role] - time.monotonic()))
+        runtime.kill(launch_id)
+
+
+def mark_stopping(state: Path) -> None:
+    """Write down of every job that has not ended that it is being stopped."""
+    database = Database(state / DATABASE)
+    try:
+        resources = Resources(database)
+        for job in resources.all(TRAINING_JOB.path):
+            if not has_ended(job):
+                resources.change(TRAINING_JOB.path, job["TrainingJobName"], stopping)
+    finally:
+        database.close()
