@@ -4,7 +4,7 @@ From CreateTrainingJob to the script's first line, against the same entry point 
 Both are started by turns, so that both see the same machine, for channels of 10 to 100,000 objects
 of 1 KB: "toolkit" is ``python -m kennel.training train`` with a script of one line
 (sagemaker_program), "bare" is that script alone. By hand the folders lie ready; the job gets its
-own laid out, its channel mounted and its states written down.
+own laid out, its channel linked or mounted and its states written down.
 
     taskset -c 0,1 python benchmarks/job_start/bench.py
 """
