@@ -17,6 +17,7 @@ from kennel.cli import show
 from kennel.cli.parser import command, parser
 from kennel.errors import ImageError
 from kennel.jobs.predict import Guess, Prediction
+from kennel.jobs.watch import Ended, Status
 from kennel.training import hyperparameters
 
 ROLE = "arn:aws:iam::123456789012:role/kennel"
@@ -377,6 +378,18 @@ def test_a_bad_dataset_fails_the_check(tmp_path, capsys):
 
     assert cli.main(["data", "check", str(tmp_path)]) == 1
     assert "problems" in capsys.readouterr().out
+
+
+def test_why_a_job_has_failed_is_left_to_the_error(capsys):
+    """
+    Other statuses come with their message; that of a failure would be told twice.
+    """
+    described = {"TrainingJobStatus": "Failed"}
+    statuses = (("InProgress", "Training", "In progress."), ("Failed", "Failed", "no GPU"))
+
+    assert show.follow([*(Status(*one) for one in statuses), Ended(described)]) == described
+
+    assert capsys.readouterr().err.splitlines() == ["Training: In progress.", "Failed"]
 
 
 def test_predictions_are_a_row_a_picture():
