@@ -7,6 +7,7 @@ given: no boto3 here. Whether the pictures are any good is kennel.datasets.check
 
 import hashlib
 import mimetypes
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -165,13 +166,26 @@ def upload(
         uploads: What.
         done: Called in this thread after each.
     """
+    failed = threading.Event()
+
+    def attempt(item: Upload) -> bool:
+        if failed.is_set():
+            return False
+        try:
+            put(s3, item.request(bucket))
+        except BaseException:
+            failed.set()
+            raise
+        return True
+
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="upload")
     try:
-        futures = {pool.submit(put, s3, item.request(bucket)): item for item in uploads}
+        futures = {pool.submit(attempt, item): item for item in uploads}
         for future in as_completed(futures):
-            future.result()
-            done(futures[future])
+            if future.result():
+                done(futures[future])
     finally:
+        failed.set()  # an interrupt too: what has not begun does not begin
         pool.shutdown(cancel_futures=True)
 
 
