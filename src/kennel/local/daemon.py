@@ -5,7 +5,6 @@ Whether it runs is told by its lock, which the kernel gives back with the proces
 endpoints outlive it, and the next start finds them again.
 """
 
-import fcntl
 import http.client
 import json
 import os
@@ -31,6 +30,7 @@ from kennel.local.layout import (
     read_info,
     usable,
 )
+from kennel.local.liveness import is_locked
 from kennel.local.runtimes.process import running
 
 DEFAULT_PORT = 4510
@@ -198,17 +198,7 @@ def environment(state: Path) -> dict[str, str]:
 
 def is_running(state: Path) -> bool:
     """Say whether a server holds the lock of *state*."""
-    try:
-        file = os.open(lock_path(state), os.O_RDONLY)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
+    return is_locked(lock_path(state))
 
 
 def running_address(state: Path, port: int, runtime: str) -> Address:

@@ -11,13 +11,11 @@ point; any other image stands for kennel's own entry points in this environment,
 output then begins by saying unless the image is kennel's own.
 """
 
-import errno
 import fcntl
 import hashlib
 import json
 import os
 import random
-import select
 import shutil
 import signal
 import socket
@@ -36,6 +34,7 @@ from kennel.contract import (
     SAFE_PORT_RANGE_VARIABLE,
 )
 from kennel.errors import LocalServerError
+from kennel.local.liveness import is_locked, wait_for_exit
 from kennel.local.runtimes import shim
 from kennel.local.runtimes.protocol import Launch, State, Status
 
@@ -300,40 +299,6 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def is_locked(path: Path) -> bool:
-    """Return whether somebody holds the lock, which outlives no process and no reboot."""
-    try:
-        file = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        # Shared, so that two who ask at the same moment do not take each other for the shim.
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
-
-
-def wait_for_exit(pid: int | None, timeout_s: float) -> None:
-    """Sleep until the process is gone or *timeout_s* has passed; it need not be a child."""
-    if pid is None:
-        return
-    try:
-        handle = os.pidfd_open(pid)
-    except OSError as error:
-        if error.errno != errno.ESRCH:  # a kernel before 5.3, or one that forbids it
-            time.sleep(min(timeout_s, POLL_S))
-        return
-    try:
-        poll = select.poll()
-        poll.register(handle, select.POLLIN)
-        poll.poll(timeout_s * 1000)
-    finally:
-        os.close(handle)
 
 
 def read(path: Path) -> str:
