@@ -14,9 +14,6 @@ from PIL import Image, UnidentifiedImageError
 
 from kennel.errors import ImageError
 
-IMAGE_SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-)
 # Every other decoder of Pillow stays shut: EPS would start Ghostscript on a stranger's bytes.
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG opens phones' MPO too
 MAX_PIXELS: Final = 89_478_485  # Pillow's own limit: 256 MiB of RGB; beyond it a file is a bomb

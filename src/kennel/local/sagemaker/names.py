@@ -14,11 +14,6 @@ class Kind:
     noun: str  # in an error message
     member: str  # name member of its requests; the ARN's differs in its ending
 
-    @property
-    def arn_member(self) -> str:
-        """Member of the answers that holds the ARN."""
-        return self.member.removesuffix("Name") + "Arn"
-
     def arn(self, name: str) -> str:
         """Return the ARN of the resource called *name*, in the caller's region."""
         return arn("sagemaker", f"{self.path}/{name}")

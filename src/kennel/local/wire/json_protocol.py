@@ -32,11 +32,6 @@ class JsonService:
         self.name = name
         self.operations = operations
 
-    @property
-    def target_prefix(self) -> str:
-        """What stands before the dot of X-Amz-Target."""
-        return str(service_model(self.name).metadata["targetPrefix"])
-
     def call(self, operation: str, body: bytes) -> bytes:
         """
         Answer one request.
