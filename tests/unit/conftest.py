@@ -16,3 +16,21 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def stop_after():
+    """Return the maker of a stop that is requested at the n-th look."""
+    from kennel.training.stopping import Stop  # noqa: PLC0415 - for the tests of training only
+
+    class StopAfter(Stop):
+        def __init__(self, looks):
+            super().__init__()
+            self.left = looks
+
+        def check(self):
+            self.left -= 1
+            self.requested = self.left < 0
+            super().check()
+
+    return StopAfter

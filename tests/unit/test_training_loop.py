@@ -63,19 +63,6 @@ def without_times(history):
     return [dataclasses.replace(epoch, seconds=0, images_per_s=0) for epoch in history]
 
 
-class StopAfter(Stop):
-    """A stop that is requested at the n-th look."""
-
-    def __init__(self, looks):
-        super().__init__()
-        self.left = looks
-
-    def check(self):
-        self.left -= 1
-        self.requested = self.left < 0
-        super().check()
-
-
 def test_training_learns():
     """
     A few epochs lower the loss and get most of a separable validation split right.
@@ -102,7 +89,7 @@ def test_the_same_seed_gives_the_same_weights():
 
 
 @pytest.mark.parametrize("looks", [0, 3, 5, 6, 7, 11])
-def test_a_stopped_run_goes_on_to_the_same_result(looks):
+def test_a_stopped_run_goes_on_to_the_same_result(looks, stop_after):
     """
     Stopped between any two steps, or while validating, and gone on with: the same as never stopped.
     """
@@ -111,7 +98,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(looks):
     state, stage = make()
 
     with pytest.raises(Stopped):
-        loop.fit(state, stage, RECIPE, StopAfter(looks), ignore)
+        loop.fit(state, stage, RECIPE, stop_after(looks), ignore)
     torch.manual_seed(999)  # another process has another generator
     loop.fit(state, stage, RECIPE, Stop(), ignore)
 

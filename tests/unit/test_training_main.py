@@ -58,19 +58,6 @@ def lay_out(tmp_path, dataset):
     return make
 
 
-class StopAfter(Stop):
-    """A stop that is requested at the n-th look."""
-
-    def __init__(self, looks):
-        super().__init__()
-        self.left = looks
-
-    def check(self):
-        self.left -= 1
-        self.requested = self.left < 0
-        super().check()
-
-
 @torch.inference_mode()
 def served(paths, dataset, split):
     """Return loss and accuracy of the artifact as it will be served: in float32."""
@@ -99,7 +86,7 @@ def test_the_exported_figures_are_those_of_the_model_as_it_is_served(lay_out, da
 
 
 @pytest.mark.parametrize("amp", ["off", "bf16"])
-def test_a_frozen_run_resumes_exactly_from_its_head_alone(lay_out, capsys, amp):
+def test_a_frozen_run_resumes_exactly_from_its_head_alone(lay_out, capsys, stop_after, amp):
     """
     The backbone is not in the checkpoints, and the result is that of a run without a break.
     """
@@ -108,7 +95,7 @@ def test_a_frozen_run_resumes_exactly_from_its_head_alone(lay_out, capsys, amp):
         lay_out("broken", freeze="true", amp=amp),
     )
     main(whole, Stop())
-    main(broken, StopAfter(sum(COUNTS.values()) * 2 + 17))
+    main(broken, stop_after(sum(COUNTS.values()) * 2 + 17))
     assert "stopped: checkpoint" in capsys.readouterr().out
     main(broken, Stop())
 
@@ -121,7 +108,7 @@ def test_a_frozen_run_resumes_exactly_from_its_head_alone(lay_out, capsys, amp):
     assert written < 200_000, "of a head of 2,050 numbers; the model has 340,000"
 
 
-def test_weights_that_are_not_finite_are_not_exported(lay_out):
+def test_weights_that_are_not_finite_are_not_exported(lay_out, stop_after):
     """
     A run that is stopped in its first epoch, after it has diverged, has nothing to give.
     """
@@ -129,5 +116,5 @@ def test_weights_that_are_not_finite_are_not_exported(lay_out):
     looks = sum(COUNTS.values()) * 2 + 3  # one for each picture, and three steps
 
     with pytest.raises(HyperparameterError, match="the weights of the first epoch are not finite"):
-        main(paths, StopAfter(looks))
+        main(paths, stop_after(looks))
     assert not list(paths.model.glob("*"))
