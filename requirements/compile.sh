@@ -7,5 +7,8 @@ compile() { uv pip compile --quiet --generate-hashes --no-emit-index-url --no-he
 
 # One environment for development, training and the process runtime.
 compile pyproject.toml --extra dev --constraint requirements/constraints.txt --output-file requirements/dev.txt
-# The serving image's own, lean set.
-compile pyproject.toml --extra serve --constraint docker/serve/constraints.txt --output-file docker/serve/requirements.txt
+# What the training image takes of it, at the same versions.
+compile pyproject.toml --extra train --constraint requirements/constraints.txt --constraint requirements/dev.txt --output-file docker/train/requirements.txt
+# The serving image's own, lean sets.
+compile pyproject.toml --extra serve --constraint docker/serve/constraints.txt --output-file docker/serve/requirements-cpu.txt
+compile pyproject.toml --extra serve-gpu --constraint docker/serve/constraints.txt --output-file docker/serve/requirements-gpu.txt

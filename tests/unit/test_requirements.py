@@ -11,7 +11,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PINNED = {
     "requirements/dev.txt": ["train", "serve", "local", "dev"],
-    "docker/serve/requirements.txt": ["serve"],
+    "docker/train/requirements.txt": ["train"],
+    "docker/serve/requirements-cpu.txt": ["serve"],
+    "docker/serve/requirements-gpu.txt": ["serve", "serve-gpu"],
 }
 
 
@@ -59,10 +61,20 @@ def test_every_pin_has_a_hash(path):
     assert bare == []
 
 
-def test_the_serving_set_is_lean():
+@pytest.mark.parametrize("variant", ["cpu", "gpu"])
+def test_the_serving_sets_are_lean(variant):
     """
     Nothing of training is served: no debugger, no toolkit, no plots.
     """
-    versions, _ = pins("docker/serve/requirements.txt")
+    versions, _ = pins(f"docker/serve/requirements-{variant}.txt")
 
     assert not {"smdebug", "sagemaker-training", "matplotlib", "pandas", "pytest"} & set(versions)
+
+
+def test_a_cpu_is_served_without_cuda():
+    """
+    PyPI's torch brings gigabytes of CUDA libraries, so the CPU's serving set has no torch.
+    """
+    versions, _ = pins("docker/serve/requirements-cpu.txt")
+
+    assert [name for name in versions if name.startswith(("torch", "nvidia", "cuda"))] == []
