@@ -19,7 +19,8 @@ BASE_IMAGE = os.environ.get("KENNEL_TEST_BASE", "kennel-test-base:bookworm")
 PUBLIC_BASE = "debian:bookworm-slim"
 BASE_DOCKERFILE = f"""
 FROM {PUBLIC_BASE}
-RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv ca-certificates
+RUN apt-get update && apt-get install -y --no-install-recommends \\
+    ca-certificates python3 python3-venv
 """
 
 
