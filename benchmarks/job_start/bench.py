@@ -2,17 +2,20 @@
 From CreateTrainingJob to the script's first line, against the same entry point started by hand.
 
 Both are started by turns, so that both see the same machine, for channels of 10 to 100,000 objects
-of 1 KB: "toolkit" is ``python -m kennel.training train`` with a script of one line
-(sagemaker_program), "bare" is that script alone. By hand the folders lie ready; the job gets its
-own laid out, its channel linked or mounted and its states written down.
+of 1 KB: "toolkit" is kennel's own entry point with a script of one line (sagemaker_program), "bare"
+is that script alone. By hand the folders lie ready; the job gets its own laid out, its channel
+linked or mounted and its states written down. With ``--runtime docker`` both are containers of the
+training image, by hand through ``docker run``.
 
     taskset -c 0,1 python benchmarks/job_start/bench.py
+    taskset -c 0,1 python benchmarks/job_start/bench.py --runtime docker
 """
 
 import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -21,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,10 +39,12 @@ from kennel.local.sagemaker.training.layout import documents, write
 CHANNEL_SIZES = (10, 1_000, 8_660, 100_000)
 OBJECT_BYTES = 1024
 BUCKET = "benchmark"
-SCRIPT = "import os, time; open(os.environ['FIRST_LINE'], 'w').write(str(time.time()))\n"
-BARE = [sys.executable, "-I", "-S"]  # followed by the script
-TOOLKIT = [sys.executable, "-m", "kennel.training", "train"]
-LIMIT_S = 1.0  # what the job may take more
+SCRIPT = "import time; print('first line at', time.time(), flush=True)"
+FIRST_LINE = re.compile(r"first line at (\d+\.\d+)")
+BARE = ("-I", "-S", "-c", SCRIPT)  # what follows Python
+IN_CONTAINER = Path("/opt/ml")
+IMAGE = "kennel-train"
+LIMITS_S = {"process": 1.0, "docker": 2.0}  # what the job may take more
 WRITERS = 4
 POLL_S = 0.05
 ENDED = ("Completed", "Failed", "Stopped")
@@ -47,42 +53,55 @@ ENDED = ("Completed", "Failed", "Stopped")
 def main() -> int:
     """Run the benchmark, print and write its result; 1 when the limit is not kept."""
     args = parser().parse_args()
-    with tempfile.TemporaryDirectory() as folder, local_server(Path(folder)) as client:
+    with tempfile.TemporaryDirectory() as name, local_server(Path(name), args.runtime) as clients:
+        hand = Docker(Path(name)) if args.runtime == "docker" else Process(Path(name))
         rows = [
-            measure(client, Path(folder), size, args.pairs, bare=bare)
+            measure(clients, hand, size, args.pairs, bare=bare)
             for bare in (True, False)
             for size in CHANNEL_SIZES
         ]
+    limit_s = LIMITS_S[args.runtime]
     result = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
         "python": platform.python_version(),
+        "runtime": args.runtime,
         "pairs": args.pairs,
-        "limit_s": LIMIT_S,
+        "limit_s": limit_s,
         "channels": rows,
     }
-    args.result.write_text(json.dumps(result, indent=2) + "\n")
-    return int(any(row["more_s_median"] > LIMIT_S for row in rows))
+    path = args.result or Path(__file__).with_name(f"result-{args.runtime}.json")
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    return int(any(row["more_s_median"] > limit_s for row in rows))
 
 
 def parser() -> argparse.ArgumentParser:
     """Describe the options."""
     options = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    options.add_argument("--runtime", choices=LIMITS_S, default="process")
     options.add_argument("--pairs", type=int, default=5, help="default: %(default)s")
-    options.add_argument("--result", type=Path, default=Path(__file__).with_name("result.json"))
+    options.add_argument("--result", type=Path, help="default: result-RUNTIME.json beside this")
     return options
 
 
+@dataclass(frozen=True)
+class Clients:
+    """What asks the server."""
+
+    sagemaker: Any
+    logs: Any
+
+
 @contextmanager
-def local_server(folder: Path) -> Iterator[Any]:
-    """Fill the store with every channel, start a server over it, yield a SageMaker client."""
+def local_server(folder: Path, runtime: str) -> Iterator[Clients]:
+    """Fill the store with every channel, start a server over it, yield its clients."""
     state = folder / "state"
     fill(state)
-    address = daemon.start(state, 0)
+    address = daemon.start(state, 0, runtime=runtime)
     # What the clients read must not come from this machine's own AWS settings.
     os.environ.update(environment.variables(address.url, {}))
     try:
-        yield boto3.client("sagemaker")
+        yield Clients(boto3.client("sagemaker"), boto3.client("logs"))
     finally:
         daemon.stop(state)
 
@@ -93,6 +112,7 @@ def fill(state: Path) -> None:
     objects = Objects(state / layout.OBJECTS, database)
     objects.create_bucket(BUCKET)
     content = b"x" * OBJECT_BYTES
+    objects.put_bytes(BUCKET, "code/first.py", SCRIPT.encode())
     keys = [f"{prefix(size)}/class-{n % 10}/{n}.jpg" for size in CHANNEL_SIZES for n in range(size)]
     with ThreadPoolExecutor(WRITERS) as pool:
         for _ in pool.map(lambda key: objects.put_bytes(BUCKET, key, content), keys):
@@ -105,35 +125,80 @@ def prefix(size: int) -> str:
     return f"{size}-objects"
 
 
+@dataclass(frozen=True)
+class Process:
+    """Started by hand as a process: the same entry point, in the same environment."""
+
+    folder: Path
+    python = sys.executable
+
+    def submit_directory(self, root: Path) -> Path:
+        """Return where the toolkit finds the script: a job's own channel has no path yet."""
+        return root.parent / "state" / layout.OBJECTS / BUCKET / "code"
+
+    def base_dir(self, root: Path) -> Path:
+        """Return the path by which the program knows *root*."""
+        return root
+
+    def command(self, root: Path, channels: dict[str, Path], *, bare: bool) -> list[str]:
+        """Return what a shell would be told; the channels become links in *root*."""
+        for name, source in channels.items():
+            link = root / "input/data" / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(source)
+        program = BARE if bare else ("-m", "kennel.training", "train")
+        return ["env", f"SAGEMAKER_BASE_DIR={root}", self.python, *program]
+
+
+@dataclass(frozen=True)
+class Docker:
+    """Started by hand with ``docker run``."""
+
+    folder: Path
+    python = "python3"
+
+    def submit_directory(self, _root: Path) -> Path:
+        """Return where the toolkit finds the script."""
+        return IN_CONTAINER / "input/data/code"
+
+    def base_dir(self, _root: Path) -> Path:
+        """Return the path by which the program knows its folder."""
+        return IN_CONTAINER
+
+    def command(self, root: Path, channels: dict[str, Path], *, bare: bool) -> list[str]:
+        """Return what a shell would be told."""
+        run = ["docker", "run", "--rm", "--volume", f"{root}:{IN_CONTAINER}"]
+        for name, source in channels.items():
+            run += ["--volume", f"{source}:{IN_CONTAINER / 'input/data' / name}:ro"]
+        if bare:
+            return [*run, "--entrypoint", self.python, IMAGE, *BARE]
+        return [*run, IMAGE, "train"]
+
+
 def measure(
-    client: Any,  # noqa: ANN401 - boto3 has no types
-    folder: Path,
-    size: int,
-    pairs: int,
-    *,
-    bare: bool,
+    clients: Clients, hand: Process | Docker, size: int, pairs: int, *, bare: bool
 ) -> dict[str, Any]:
     """Measure *pairs* pairs for a channel of *size* objects."""
-    first_line = folder / "first-line"
-    code = folder / "code"
-    code.mkdir(exist_ok=True)
-    (code / "first.py").write_text(SCRIPT)
-    request = job_request(size, first_line, code)
-    command = [*BARE, str(code / "first.py")] if bare else TOOLKIT
+    root = hand.folder / f"by-hand-{size}-{bare}"
+    request = job_request(size, hand.submit_directory(root))
     if bare:
-        request["AlgorithmSpecification"]["ContainerEntrypoint"] = command
-    root = hand_made(folder / f"by-hand-{size}-{bare}", request, folder / "state" / layout.OBJECTS)
+        request["AlgorithmSpecification"]["ContainerEntrypoint"] = [hand.python, *BARE]
+    write(root, documents(request, ["localhost"], hand.base_dir(root)))
+    objects = hand.folder / "state" / layout.OBJECTS / BUCKET
+    channels = {"train": objects / prefix(size), "code": objects / "code"}
+    command = hand.command(root, channels, bare=bare)
     by_hand: list[float] = []
     as_job: list[float] = []
     for pair in range(pairs + 1):
         ways = [
-            (by_hand, lambda: run_by_hand(command, root, first_line)),
-            (as_job, lambda: run_as_job(client, request)),
+            (by_hand, lambda: run_by_hand(command, root)),
+            (as_job, lambda: run_as_job(clients, request)),
         ]
         for seconds, run in ways if pair % 2 else reversed(ways):
-            seconds.append(seconds_to(first_line, run))
+            seconds.append(seconds_to_first_line(run))
     del by_hand[0], as_job[0]  # the first pair fills the caches
-    more = [job - hand for job, hand in zip(as_job, by_hand, strict=True)]
+    more = [job - hand_s for job, hand_s in zip(as_job, by_hand, strict=True)]
     row = {
         "entry_point": "bare" if bare else "toolkit",
         "objects": size,
@@ -146,25 +211,25 @@ def measure(
     return row
 
 
-def seconds_to(first_line: Path, run: Callable[[], None]) -> float:
-    """Return how long after the call of *run* the script wrote its first line."""
-    first_line.unlink(missing_ok=True)
+def seconds_to_first_line(run: Callable[[], str]) -> float:
+    """Return how long after the call of *run* the script wrote its first line into the log."""
     started = time.time()
-    run()
-    return float(first_line.read_text()) - started
+    found = FIRST_LINE.search(run())
+    if found is None:
+        raise SystemExit("the script's line is not in the log")
+    return float(found[1]) - started
 
 
-def job_request(size: int, first_line: Path, code: Path) -> dict[str, Any]:
+def job_request(size: int, submit_directory: Path) -> dict[str, Any]:
     """Return a CreateTrainingJob request but for its name."""
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{prefix(size)}"}
     return {
         "RoleArn": "arn:aws:iam::000000000000:role/benchmark",
-        "AlgorithmSpecification": {"TrainingImage": "kennel", "TrainingInputMode": "File"},
+        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
         "HyperParameters": {
             "sagemaker_program": "first.py",
-            "sagemaker_submit_directory": str(code),
+            "sagemaker_submit_directory": str(submit_directory),
         },
-        "InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],
+        "InputDataConfig": [channel("train", prefix(size)), channel("code", "code")],
         "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/output"},
         "ResourceConfig": {
             "InstanceType": "ml.m5.large",
@@ -172,37 +237,39 @@ def job_request(size: int, first_line: Path, code: Path) -> dict[str, Any]:
             "VolumeSizeInGB": 10,
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": 600},
-        "Environment": {"FIRST_LINE": str(first_line)},
     }
 
 
-def hand_made(root: Path, request: dict[str, Any], objects: Path) -> Path:
-    """Lay out by hand what the job would find."""
-    channel = request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"]
-    paths = write(root, documents(request, ["localhost"], root))
-    paths.channel("train").symlink_to(objects / channel.removeprefix("s3://"))
-    return root
+def channel(name: str, key_prefix: str) -> dict[str, Any]:
+    """Return a channel of the objects under *key_prefix*."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{key_prefix}"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-def run_by_hand(command: list[str], root: Path, first_line: Path) -> None:
-    """Start the entry point as a shell would, with Python's own settings."""
+def run_by_hand(command: list[str], root: Path) -> str:
+    """Start the entry point as a shell would, with Python's own settings; return what it says."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    variables = {**kept, "SAGEMAKER_BASE_DIR": str(root), "FIRST_LINE": str(first_line)}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run(command, env=variables, cwd=root, check=True, **quiet)  # noqa: S603 - our own
+    ended = subprocess.run(  # noqa: S603 - our own
+        command, env=kept, cwd=root, check=True, capture_output=True, text=True
+    )
+    return ended.stdout
 
 
-def run_as_job(client: Any, request: dict[str, Any]) -> None:  # noqa: ANN401
-    """Create a training job and wait for its end."""
+def run_as_job(clients: Clients, request: dict[str, Any]) -> str:
+    """Create a training job, wait for its end and return its log."""
     name = f"benchmark-{time.time_ns()}"
-    client.create_training_job(TrainingJobName=name, **request)
+    clients.sagemaker.create_training_job(TrainingJobName=name, **request)
     while True:
-        job = client.describe_training_job(TrainingJobName=name)
+        job = clients.sagemaker.describe_training_job(TrainingJobName=name)
         if job["TrainingJobStatus"] in ENDED:
             break
         time.sleep(POLL_S)
     if job["TrainingJobStatus"] != "Completed":
         raise SystemExit(f"{name}: {job['FailureReason']}")
+    events = clients.logs.filter_log_events(
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{name}/"
+    )["events"]
+    return "\n".join(event["message"] for event in events)
 
 
 def processor() -> str:
