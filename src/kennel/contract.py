@@ -48,6 +48,9 @@ SERVING_PORT = 8080
 BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 SAFE_PORT_RANGE_VARIABLE = "SAGEMAKER_SAFE_PORT_RANGE"
 BIND_ADDRESS_VARIABLE = "KENNEL_BIND_ADDRESS"  # ours: a container needs 0.0.0.0, a process does not
+BIND_TO_PORT_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
+MULTI_MODELS_LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
+CONNECT_TIMEOUT_S = 0.25
 PING_TIMEOUT_S = 2
 INVOCATION_TIMEOUT_S = 60
 INVOCATION_BODY_BYTES = 25 * 2**20
@@ -66,7 +69,29 @@ INVOCATION_HEADERS = (
 SERVING_STOP_GRACE_S = 30
 STARTUP_TIMEOUT_S = 600  # ContainerStartupHealthCheckTimeoutInSeconds when the request has none
 MAX_STARTUP_TIMEOUT_S = 3600
+SERVERLESS_IMAGE_BYTES = 10 * 10**9  # no other limit on images is documented
 ENDPOINT_LOG_GROUP = "/aws/sagemaker/Endpoints"  # followed by /NAME
+
+# NVIDIA drivers of endpoints ("Best practices to minimize interruptions during GPU driver upgrades")
+DEFAULT_DRIVERS: Mapping[str, int] = MappingProxyType(
+    {
+        **dict.fromkeys(("p2", "p3", "p4d", "p4de", "g4dn", "g5"), 470),
+        **dict.fromkeys(("p5", "g6"), 535),
+        **dict.fromkeys(("p5e", "p5en"), 550),
+    }
+)
+GPU_FAMILIES = frozenset(DEFAULT_DRIVERS) | {"g6e", "g7", "g7e", "p6-b200", "p6-b300", "p6e-gb200"}
+# InferenceAmiVersion of a production variant -> its driver
+INFERENCE_AMI_DRIVERS: Mapping[str, int] = MappingProxyType(
+    {
+        "al2-ami-sagemaker-inference-gpu-2": 535,
+        "al2-ami-sagemaker-inference-gpu-2-1": 535,
+        "al2-ami-sagemaker-inference-gpu-3-1": 550,
+        "al2023-ami-sagemaker-inference-gpu-4-1": 580,
+    }
+)
+# The oldest driver that runs any minor version of a CUDA ("CUDA Compatibility", NVIDIA)
+CUDA_DRIVERS: Mapping[int, int] = MappingProxyType({11: 450, 12: 525, 13: 580})
 
 TRAINING_ENDED = frozenset({"Completed", "Failed", "Stopped"})
 ENDPOINT_SETTLED = frozenset({"InService", "Failed", "OutOfService", "UpdateRollbackFailed"})
