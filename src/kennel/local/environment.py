@@ -6,6 +6,7 @@ proxies, and the address where EC2 keeps its credentials.
 """
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from kennel.local.wire.context import DEFAULT_REGION
 
@@ -29,7 +30,7 @@ def variables(endpoint_url: str, environ: Mapping[str, str]) -> dict[str, str]:
     The region stays the caller's where it has one.
     """
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
-    direct = no_proxy(environ)
+    direct = no_proxy(environ, *filter(None, [urlsplit(endpoint_url).hostname]))
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
@@ -59,8 +60,8 @@ def applied(endpoint_url: str, environ: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **variables(endpoint_url, environ)}
 
 
-def no_proxy(environ: Mapping[str, str]) -> str:
-    """Return NO_PROXY, extended by this machine."""
+def no_proxy(environ: Mapping[str, str], *hosts: str) -> str:
+    """Return NO_PROXY, extended by this machine and by other *hosts*."""
     before = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     named = [host.strip() for host in before.split(",") if host.strip()]
-    return ",".join(dict.fromkeys([*named, *LOCAL_HOSTS]))
+    return ",".join(dict.fromkeys([*named, *LOCAL_HOSTS, *hosts]))

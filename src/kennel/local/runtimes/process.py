@@ -65,8 +65,6 @@ class ProcessRuntime:
         environment: What PASSED_ON is taken from.
     """
 
-    max_instances = 1
-
     def __init__(self, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -74,13 +72,21 @@ class ProcessRuntime:
         self.inherited["PATH"] = search_path(environment)
         self._starting = threading.Lock()  # two launches must not choose the same port
 
-    def hosts(self, count: int) -> list[str]:
+    def max_instances(self, image: str) -> int:  # noqa: ARG002 - the protocol's
+        """Return 1: processes cannot have a name each, nor each the same port."""
+        return 1
+
+    def hosts(self, image: str, count: int) -> list[str]:  # noqa: ARG002 - the protocol's
         """Return the names of the instances: algo-1 would not resolve outside a container."""
         return ["localhost"] * count
 
-    def base_dir(self, root: Path) -> Path:
+    def base_dir(self, image: str, root: Path) -> Path:  # noqa: ARG002 - the protocol's
         """Return *root* itself: a process has no file system of its own."""
         return root
+
+    def server_url(self, image: str, url: str) -> str:  # noqa: ARG002 - the protocol's
+        """Return *url*: a process is on this machine."""
+        return url
 
     def start(self, launch: Launch) -> None:
         """Start *launch* detached, in place of an earlier one of this id."""

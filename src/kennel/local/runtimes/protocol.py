@@ -34,6 +34,11 @@ class Launch:
     mounts: tuple[Mount, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     hostname: str = "algo-1"
+    network: str | None = None  # private to the launches that name it: by hostname, on any port
+    instance_type: str = (
+        ""  # whose GPUs, if it has any, the container gets as far as there are some
+    )
+    read_only: tuple[str, ...] = ()  # below root, what a container must not change: hard links
 
 
 class Status(StrEnum):
@@ -51,19 +56,30 @@ class State:
 
     status: Status
     exit_code: int | None = None  # as Docker counts: 128 + N for signal N, 127 for no such program
+    reason: str = ""  # what is known beyond that, e.g. that it ran out of memory
 
 
 class Runtime(Protocol):
-    """Start containers, find them again, end them. Safe to call from several threads."""
+    """
+    Start containers, find them again, end them. Safe to call from several threads.
 
-    max_instances: int  # how many containers one job may have
+    What depends on how a container will run is asked by its image, since that may decide it.
+    """
 
-    def hosts(self, count: int) -> list[str]:
-        """Return the names by which *count* instances of a job reach one another."""
+    def max_instances(self, image: str) -> int:
+        """Return how many containers one job of *image* may have."""
         ...
 
-    def base_dir(self, root: Path) -> Path:
-        """Return the path by which a container knows its *root*: /opt/ml, if it has its own."""
+    def hosts(self, image: str, count: int) -> list[str]:
+        """Return the names by which *count* instances of a job of *image* reach one another."""
+        ...
+
+    def base_dir(self, image: str, root: Path) -> Path:
+        """Return the path by which a container of *image* knows its *root*."""
+        ...
+
+    def server_url(self, image: str, url: str) -> str:
+        """Return the URL by which a container of *image* reaches what this machine has at *url*."""
         ...
 
     def start(self, launch: Launch) -> None:

@@ -21,7 +21,7 @@ class Platform:
     logs: Logs
     runtime: Runtime
     folder: Path  # scratch folders of jobs and endpoints
-    endpoint_url: str  # of this server, for the containers
+    endpoint_url: str  # of this server; a container may know it by another, see Runtime.server_url
     closing: threading.Event = field(default_factory=threading.Event)  # the server is going away
 
 

@@ -33,7 +33,7 @@ class SageMaker:
         logs: CloudWatch Logs, where the containers' output goes.
         runtime: Runs the containers.
         folder: For the scratch folders of jobs and endpoints.
-        endpoint_url: Of this server, as the containers reach it.
+        endpoint_url: Of this server, as this machine reaches it.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of the server

@@ -28,6 +28,7 @@ class Variant:
     instances: int  # as the request asks; local mode runs one
     startup_timeout_s: int
     log_stream: str
+    instance_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def variant(endpoint: str, request: Document, model: Document, generation: str) 
             request.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_TIMEOUT_S)
         ),
         log_stream=f"{name}/i-{generation}",
+        instance_type=request.get("InstanceType", ""),
     )
 
 

@@ -48,6 +48,7 @@ class Launcher:
         paths.root.mkdir(parents=True)
         with self._lock:
             self._provide_model(variant, folder)
+        url = self.platform.runtime.server_url(variant.image, self.platform.endpoint_url)
         self.platform.runtime.start(
             Launch(
                 id=variant.launch_id,
@@ -55,7 +56,9 @@ class Launcher:
                 role="serve",
                 root=paths.root,
                 arguments=("serve",),
-                environment=local_aws(region, self.platform.endpoint_url) | variant.environment,
+                environment=local_aws(region, url) | variant.environment,
+                instance_type=variant.instance_type,
+                read_only=(paths.model.name,),
             )
         )
 

@@ -5,7 +5,7 @@ Whether the S3 objects are there is asked in inputs.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,12 @@ INPUT_MODES = ("File", "FastFile")
 BASE = ContainerPaths()
 
 
-def check(request: Request, *, max_instances: int) -> None:
+def check(request: Request, *, max_instances: Callable[[str], int]) -> None:
     """
     Check a CreateTrainingJob request whose shape is right.
+
+    Args:
+        max_instances: How many instances a job of an image may have.
 
     Raises:
         ApiError: ``ValidationException``.
@@ -32,7 +35,8 @@ def check(request: Request, *, max_instances: int) -> None:
         if member not in request:
             raise missing(member[0].lower() + member[1:])
     check_algorithm(request["AlgorithmSpecification"])
-    check_resources(request["ResourceConfig"], max_instances)
+    image = request["AlgorithmSpecification"]["TrainingImage"]
+    check_resources(request["ResourceConfig"], max_instances(image))
     check_stopping(request)
     check_channels(request)
     check_checkpoints(request)

@@ -15,6 +15,8 @@ from kennel.local.resources import Document
 
 GROUP = "homogeneousCluster"  # SageMaker's name of the one group of a job without groups
 NETWORK_INTERFACE = "eth0"
+# Below /opt/ml, where the files are hard links to objects, which nobody may write into
+LINKED = str(ContainerPaths().data.relative_to(ContainerPaths().root))
 # Members of a request that a container finds as a file, as they are
 VERBATIM = {
     "DebugHookConfig": "debughookconfig.json",
@@ -81,7 +83,7 @@ def distribution(channel: Document) -> str:
 def resource_config(resources: Document, hosts: Sequence[str]) -> dict[str, Any]:
     """Return resourceconfig.json of the first host."""
     group = (resources.get("InstanceGroups") or [{}])[0]
-    kind = resources.get("InstanceType") or group.get("InstanceType", "")
+    kind = instance_type(resources)
     name = group.get("InstanceGroupName", GROUP)
     return {
         "current_host": hosts[0],
@@ -93,6 +95,12 @@ def resource_config(resources: Document, hosts: Sequence[str]) -> dict[str, Any]
         ],
         "network_interface_name": NETWORK_INTERFACE,
     }
+
+
+def instance_type(resources: Document) -> str:
+    """Return the instance type of a job's ResourceConfig: of the first group where it has some."""
+    group = (resources.get("InstanceGroups") or [{}])[0]
+    return str(resources.get("InstanceType") or group.get("InstanceType", ""))
 
 
 def checkpoint_folder(job: Document, base_dir: Path) -> Path:

@@ -29,13 +29,13 @@ def outcome(job: Document, state: State, failure: str, last_words: str) -> tuple
         return "Failed", VANISHED
     if state.exit_code == 0:
         return "Completed", ""
-    return "Failed", algorithm_error(failure, state.exit_code, last_words)
+    return "Failed", algorithm_error(failure, state.exit_code, last_words, state.reason)
 
 
-def algorithm_error(failure: str, exit_code: int, last_words: str) -> str:
+def algorithm_error(failure: str, exit_code: int, last_words: str, reason: str = "") -> str:
     """Word the failure of a container: the cause first, the exit code never cut off."""
     told = failure.strip() or f"no failure file was written. The log ends with: {last_words}"
-    ending = f", exit code: {exit_code}"
+    ending = f", exit code: {exit_code}" + (f" ({reason})" if reason else "")
     return f"AlgorithmError: {told}"[: FAILURE_REASON_CHARS - len(ending)] + ending
 
 

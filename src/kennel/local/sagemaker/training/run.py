@@ -98,8 +98,9 @@ class Run:
             )
         )
         shutil.rmtree(self.folder, ignore_errors=True)
-        hosts = self.runtime.hosts(1)
-        base_dir = self.runtime.base_dir(self.paths.root)
+        image = job["AlgorithmSpecification"]["TrainingImage"]
+        hosts = self.runtime.hosts(image, 1)
+        base_dir = self.runtime.base_dir(image, self.paths.root)
         layout.write(self.paths.root, layout.documents(job, hosts, base_dir))
         mounts = inputs.provide(self.platform.objects, job, self.paths.root, hosts=len(hosts))
         if self.checkpoints:
@@ -109,18 +110,20 @@ class Run:
     def _container(self, job: Document, mounts: list[Mount], hostname: str) -> Launch:
         """Return the job's container."""
         entrypoint, arguments = layout.command(job)
+        image = job["AlgorithmSpecification"]["TrainingImage"]
+        url = self.runtime.server_url(image, self.platform.endpoint_url)
         return Launch(
             id=self.id,
-            image=job["AlgorithmSpecification"]["TrainingImage"],
+            image=image,
             role="train",
             root=self.paths.root,
             arguments=arguments,
             entrypoint=entrypoint,
             mounts=tuple(mounts),
-            environment=layout.environment(
-                job, region=job[LOCAL]["Region"], endpoint_url=self.platform.endpoint_url
-            ),
+            environment=layout.environment(job, region=job[LOCAL]["Region"], endpoint_url=url),
             hostname=hostname,
+            instance_type=layout.instance_type(job["ResourceConfig"]),
+            read_only=(layout.LINKED,),
         )
 
     @cached_property
