@@ -48,6 +48,7 @@ SERVING_PORT = 8080
 BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 SAFE_PORT_RANGE_VARIABLE = "SAGEMAKER_SAFE_PORT_RANGE"
 BIND_ADDRESS_VARIABLE = "KENNEL_BIND_ADDRESS"  # ours: a container needs 0.0.0.0, a process does not
+SERVING_BACKEND_VARIABLE = "KENNEL_SERVING_BACKEND"  # ours: auto, openvino or torch
 BIND_TO_PORT_LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
 MULTI_MODELS_LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 CONNECT_TIMEOUT_S = 0.25
@@ -72,7 +73,7 @@ MAX_STARTUP_TIMEOUT_S = 3600
 SERVERLESS_IMAGE_BYTES = 10 * 10**9  # no other limit on images is documented
 ENDPOINT_LOG_GROUP = "/aws/sagemaker/Endpoints"  # followed by /NAME
 
-# NVIDIA drivers of endpoints ("Best practices to minimize interruptions during GPU driver upgrades")
+# Drivers of endpoints ("Best practices to minimize interruptions during GPU driver upgrades")
 DEFAULT_DRIVERS: Mapping[str, int] = MappingProxyType(
     {
         **dict.fromkeys(("p2", "p3", "p4d", "p4de", "g4dn", "g5"), 470),
