@@ -18,6 +18,7 @@ from kennel.errors import MissingToolError
 from kennel.local import daemon, disk
 from kennel.local import environment as clients
 from kennel.local.daemon import Address, Status
+from kennel.local.ecr.registry import Registry
 from kennel.settings import Settings
 
 # What AWS would have to be told and this machine only notes. Set where the settings leave it open.
@@ -99,7 +100,8 @@ def started(settings: Settings, *, port: int | None = None) -> Address:
     local = settings.local
     if port is None:
         port = 0 if daemon.is_running(local.state) else local.port
-    return daemon.start(local.state, port, local.runtime)
+    registry = Registry(local.registry, local.registry_user, local.registry_password)
+    return daemon.start(local.state, port, local.runtime, registry)
 
 
 def going_on(status: Status) -> str:

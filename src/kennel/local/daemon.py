@@ -20,6 +20,7 @@ from typing import Any
 from kennel.errors import LocalServerError
 from kennel.local import environment as client_environment
 from kennel.local import shutdown
+from kennel.local.ecr.registry import Registry
 from kennel.local.layout import (
     HEALTH_PATH,
     HOST,
@@ -78,30 +79,38 @@ class Status:
     address: Address | None = None
     pid: int | None = None
     runtime: str | None = None
+    registry: str | None = None
     version: str | None = None
     training_jobs: int = 0
     endpoints: int = 0
 
 
-def start(state: Path, port: int = DEFAULT_PORT, runtime: str = "process") -> Address:
+def start(
+    state: Path,
+    port: int = DEFAULT_PORT,
+    runtime: str = "process",
+    registry: Registry | None = None,
+) -> Address:
     """
     Start the server, unless it runs already, and wait until it answers.
 
     Args:
         port: 0 takes a free one, or that of a running server.
+        registry: Where pushed images go; default: as the environment says.
 
     Raises:
         LocalServerError: The port is taken or none, the folder cannot be written, the server does
-            not come up, or the one that runs has another port or runtime.
+            not come up, or the one that runs has another port, runtime or registry.
     """
     state = state.absolute()
+    registry = registry or Registry.from_environment()
     check_port(port)
     with usable(state):
         state.mkdir(parents=True, exist_ok=True)
         if is_running(state):
-            return running_address(state, port, runtime)
+            return running_address(state, port, runtime, registry)
         logged = log_size(state)
-        pid = spawn(state, port, runtime)
+        pid = spawn(state, port, runtime, registry)
     ended: list[int] = []
     try:
         wait_until(lambda: ended_with(pid, ended) or answers(state, pid), START_TIMEOUT_S)
@@ -112,7 +121,7 @@ def start(state: Path, port: int = DEFAULT_PORT, runtime: str = "process") -> Ad
     if not ended:
         return Address(read_info(state)["port"])
     if is_running(state):  # somebody else started one at the same moment
-        return running_address(state, port, runtime)
+        return running_address(state, port, runtime, registry)
     raise failed(state, "did not start", logged)
 
 
@@ -176,6 +185,7 @@ def status(state: Path) -> Status:
         address=Address(about["port"], started=False),
         pid=about["pid"],
         runtime=about["runtime"],
+        registry=about.get("registry"),
         version=about["version"],
         training_jobs=about["training_jobs"],
         endpoints=about["endpoints"],
@@ -201,7 +211,7 @@ def is_running(state: Path) -> bool:
     return is_locked(lock_path(state))
 
 
-def running_address(state: Path, port: int, runtime: str) -> Address:
+def running_address(state: Path, port: int, runtime: str, registry: Registry) -> Address:
     """
     Return the address of the server that runs, which must be as asked for.
 
@@ -213,6 +223,12 @@ def running_address(state: Path, port: int, runtime: str) -> Address:
         raise LocalServerError(
             f"the local server of {state} runs on port {about['port']} ({about['runtime']})",
             expected=f"port {port} ({runtime})",
+            remedy="kennel local stop, then start it again",
+        )
+    if registry.host != about.get("registry", registry.host):
+        raise LocalServerError(
+            f"the local server of {state} names the registry {about['registry']}",
+            expected=registry.host,
             remedy="kennel local stop, then start it again",
         )
     wait_until(lambda: answers(state, about["pid"]), START_TIMEOUT_S)
@@ -234,7 +250,7 @@ def note(state: Path) -> dict[str, Any]:
     return about
 
 
-def spawn(state: Path, port: int, runtime: str) -> int:
+def spawn(state: Path, port: int, runtime: str, registry: Registry) -> int:
     """Start the server in a session of its own and return its process id."""
     log = os.open(log_path(state), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -245,7 +261,7 @@ def spawn(state: Path, port: int, runtime: str) -> int:
         return os.posix_spawn(
             sys.executable,
             [*command, *options],
-            server_environment(),
+            {**server_environment(), **registry.variables()},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, nothing, 0),
                 (os.POSIX_SPAWN_DUP2, log, 1),

@@ -24,9 +24,12 @@ from kennel.errors import LocalServerError
 from kennel.local import layout, sts
 from kennel.local.daemon import check_port, health
 from kennel.local.database import Database
+from kennel.local.ecr import service as ecr
+from kennel.local.ecr.registry import Registry
 from kennel.local.layout import HOST
 from kennel.local.logs import Logs
 from kennel.local.logs.operations import service as logs_service
+from kennel.local.resources import Resources
 from kennel.local.runtimes.process import ProcessRuntime
 from kennel.local.runtimes.protocol import Runtime
 from kennel.local.s3 import recovery
@@ -67,6 +70,7 @@ def run(state: Path, port: int, runtime: str) -> None:
             "pid": os.getpid(),
             "port": listener.getsockname()[1],
             "runtime": runtime,
+            "registry": Registry.from_environment().host,
             "version": version("kennel"),
         }
         with composed(state, about, recover=crashed) as app:
@@ -78,6 +82,7 @@ def run(state: Path, port: int, runtime: str) -> None:
 @contextmanager
 def composed(state: Path, about: Mapping[str, Any], *, recover: bool) -> Iterator[Server]:
     """Build the services over a state folder and go on with what was running; close them after."""
+    registry = Registry.from_environment()
     with layout.usable(state):
         runtime = make_runtime(str(about["runtime"]), state)
         database = Database(state / layout.DATABASE)
@@ -94,6 +99,7 @@ def composed(state: Path, about: Mapping[str, Any], *, recover: bool) -> Iterato
             s3=S3(objects),
             json={
                 "Logs_20140328": logs_service(logs),
+                ecr.TARGET: ecr.service(Resources(database), registry),
                 "SageMaker": JsonService("sagemaker", sagemaker.operations),
             },
             query={"sts": sts.service()},

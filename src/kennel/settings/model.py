@@ -19,6 +19,7 @@ NAME_RULE = "1 to 63 letters, digits and hyphens, no hyphen at the ends"
 INSTANCE_PATTERN = r"ml\.[a-z0-9-]+\.[a-z0-9]+"
 INSTANCE_RULE = "an instance type of SageMaker: ml.FAMILY.SIZE"
 DATA_RULE = "1 to 128 letters, digits, dots, hyphens and underscores"
+REGISTRY_PATTERN = r"(localhost|127\.\d+\.\d+\.\d+)(:\d{1,5})?"  # a push never leaves this machine
 DAY_S = 24 * 3600
 
 
@@ -64,10 +65,15 @@ class Aws:
 
 @dataclass(frozen=True)
 class Images:
-    """The container images; the process runtime of local mode only notes their names."""
+    """
+    The container images; the process runtime of local mode only notes their names.
+
+    Where none is set, ``record`` says which were pushed last (kennel.jobs.images).
+    """
 
     train: str | None = None
     serve: str | None = None
+    record: Path = Path(".kennel/images.json")
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,12 @@ class Local:
     port: int = field(default=4510, metadata=_within(0, 65535))
     state: Path = Path(".kennel/local")
     runtime: str = field(default="process", metadata=_like(r"process", "a runtime", "process"))
+    registry: str = field(
+        default="localhost:5000",
+        metadata=_like(REGISTRY_PATTERN, "a host of this machine with its port", "localhost:5000"),
+    )
+    registry_user: str = field(default="AWS", metadata=_like(r"[^:\s]+", "a name", "AWS"))
+    registry_password: str = field(default="kennel-local", repr=False)
 
 
 @dataclass(frozen=True)

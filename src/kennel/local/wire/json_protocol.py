@@ -12,7 +12,7 @@ from typing import Any
 from kennel.local.wire.errors import ApiError, not_in_local_mode
 from kennel.local.wire.json_values import document, parse
 from kennel.local.wire.models import service_model
-from kennel.local.wire.validation import validate
+from kennel.local.wire.validation import VALIDATION, validate
 
 Handler = Callable[[dict[str, Any]], dict[str, Any] | None]
 
@@ -26,11 +26,15 @@ class JsonService:
         operations: Handler of each operation, called in a worker thread with validated parameters
             (timestamps as aware datetimes, blobs as bytes, nulls left out); it answers a dictionary
             shaped like the operation's output, or raises ApiError.
+        refusal: Its code for a request that its shape does not allow.
     """
 
-    def __init__(self, name: str, operations: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, name: str, operations: Mapping[str, Handler], *, refusal: str = VALIDATION
+    ) -> None:
         self.name = name
         self.operations = operations
+        self.refusal = refusal
 
     def call(self, operation: str, body: bytes) -> bytes:
         """
@@ -45,7 +49,7 @@ class JsonService:
             raise self.unknown(operation)
         shapes = model.operation_model(operation)
         params = parsed(body, shapes.input_shape)
-        validate(params, shapes.input_shape)
+        validate(params, shapes.input_shape, refusal=self.refusal)
         return json.dumps(document(handler(params), shapes.output_shape)).encode()
 
     def unknown(self, operation: str) -> ApiError:

@@ -11,21 +11,27 @@ from typing import Any
 from kennel.local.wire.errors import ApiError
 from kennel.local.wire.models import Shape, pattern
 
+VALIDATION = "ValidationException"
 PATTERN_CHARS = 65536  # longer text is not matched against a pattern, only measured
 
 Finding = tuple[str, Any, str]  # where, the value found, the constraint it breaks
 
 
-def validate(params: Any, shape: Shape | None) -> None:  # noqa: ANN401 - whatever the client sent
+def validate(
+    params: Any,  # noqa: ANN401 - whatever the client sent
+    shape: Shape | None,
+    *,
+    refusal: str = VALIDATION,
+) -> None:
     """
     Check parsed *params* against an input *shape* of botocore's service model.
 
     Raises:
-        ApiError: ``ValidationException``, naming every finding.
+        ApiError: With the code *refusal*, naming every finding.
     """
     findings = list(structure(params, shape, "")) if shape is not None else []
     if findings:
-        raise ApiError("ValidationException", report(findings))
+        raise ApiError(refusal, report(findings))
 
 
 def report(findings: Sequence[Finding]) -> str:
