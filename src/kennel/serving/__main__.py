@@ -2,6 +2,7 @@
 
 import sys
 
+from kennel import cuda_compat
 from kennel.errors import KennelError
 from kennel.serving import configuration
 from kennel.serving.server import serve
@@ -21,4 +22,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    cuda_compat.start()
     sys.exit(main(sys.argv[1:]))
