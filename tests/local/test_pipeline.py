@@ -21,7 +21,7 @@ from kennel.local import daemon
 from kennel.training.loop import evaluate
 from kennel.training.pictures import PictureSource, Reading
 from kennel.training.stopping import Stop
-from kennel.vision import artifact
+from kennel.vision.trained import load
 
 KENNEL = [sys.executable, "-c", "import sys; from kennel.cli import main; sys.exit(main())"]
 KEPT = {"train": 12, "valid": 3, "test": 3}  # pictures of a class
@@ -207,7 +207,7 @@ def evaluated(trained, aws, tmp_path):
     aws("s3").download_file(location.bucket, location.key, str(tmp_path / "model.tar.gz"))
     with tarfile.open(tmp_path / "model.tar.gz") as archive:
         archive.extractall(tmp_path / "model", filter="data")
-    model, described = artifact.load(tmp_path / "model")
+    model, described = load(tmp_path / "model")
     serving = described.preprocessing
     reading = Reading(serving, serving, 1, 0, 0, torch.device("cpu"))
 

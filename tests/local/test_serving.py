@@ -24,7 +24,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from kennel.serving.scratch import is_locked
-from kennel.vision import artifact, models
+from kennel.vision import artifact, models, trained
 from kennel.vision.artifact import Artifact
 from kennel.vision.preprocessing import Preprocessing
 
@@ -44,7 +44,8 @@ def model_folder(tmp_path_factory):
     base = tmp_path_factory.mktemp("ml")
     torch.manual_seed(0)
     model = models.build("resnet18", len(NAMES))
-    artifact.save(base / "model", model, Artifact("resnet18", NAMES, Preprocessing.for_size(96)))
+    trained.save(base / "model", model, Artifact("resnet18", NAMES, Preprocessing.for_size(96)))
+    trained.convert(base / "model")
     return base
 
 
@@ -172,10 +173,11 @@ def test_the_answer_is_what_training_would_say(server, model_folder, jpeg):
         jpeg, Content_Type="image/jpeg", Accept="application/x-npy"
     )
 
-    model, described = artifact.load(model_folder / "model")
+    model, described = trained.load(model_folder / "model")
     with torch.inference_mode():
         picture = described.preprocessing.read(jpeg)
-        expected = model(described.preprocessing(picture)[None]).softmax(1).numpy()
+        images = torch.from_numpy(described.preprocessing(picture)[None])
+        expected = model(images).softmax(1).numpy()
     assert (status, content_type) == (200, "application/x-npy")
     assert np.abs(np.load(io.BytesIO(body)) - expected).max() < 1e-4
 
@@ -355,7 +357,7 @@ def test_a_model_that_cannot_be_loaded_is_said_and_ends_the_server(start, tmp_pa
     folder = tmp_path / "ml" / "model"
     folder.mkdir(parents=True)
     if weights:
-        artifact.save(
+        trained.save(
             folder,
             models.build("squeezenet1_1", 2),
             Artifact("squeezenet1_1", ("a", "b"), Preprocessing.for_size(64)),

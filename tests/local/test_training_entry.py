@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from kennel.contract import FAILURE_REASON_CHARS, ContainerPaths
-from kennel.vision import artifact
+from kennel.vision import trained
 
 EPOCHS = 12
 QUICK = {
@@ -102,7 +102,7 @@ def wait_for(process, words):
 
 
 def weights(paths):
-    return artifact.load(paths.model)[0].state_dict()
+    return trained.load(paths.model)[0].state_dict()
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_a_run_leaves_what_the_platform_collects(finished):
     The artifact, figures, pictures and a checkpoint; and no failure file.
     """
     paths, _ = finished
-    _, described = artifact.load(paths.model)
+    _, described = trained.load(paths.model)
 
     assert described.class_names == ("dark", "light")
     assert {path.name for path in paths.output_data.iterdir()} == {
@@ -167,7 +167,7 @@ def test_a_stopped_run_resumes_to_the_result_of_an_uninterrupted_one(tmp_path, d
     assert code == 0, output
     assert "stopped: checkpoint" in output
     assert json.loads((paths.output_data / "metrics.json").read_text())["ended"] == "stopped"
-    assert artifact.load(paths.model)[1].class_names == ("dark", "light")
+    assert trained.load(paths.model)[1].class_names == ("dark", "light")
 
     code, output = run(paths)
 
@@ -204,7 +204,7 @@ def test_a_stop_before_the_first_epoch_leaves_a_checkpoint(tmp_path, dataset):
 
     assert code == 0, output
     assert [path.name for path in paths.checkpoints.iterdir()]
-    assert artifact.load(paths.model)
+    assert trained.load(paths.model)
 
 
 def test_a_stop_of_the_whole_process_group_is_survived(tmp_path, dataset):

@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
-from torch import nn
 
 from kennel.errors import ArtifactError
+from kennel.serving import loaded
 from kennel.serving.application import Request, respond
 from kennel.serving.classifier import Classifier
-from kennel.vision import models
+from kennel.vision import models, trained
 from kennel.vision.artifact import Artifact
 from kennel.vision.preprocessing import Preprocessing
 
@@ -22,10 +22,19 @@ NAMES = tuple("abcdefg")
 
 
 @pytest.fixture(scope="module")
-def classifier():
+def folder(tmp_path_factory):
+    """An artifact with a model for each backend."""
+    folder = tmp_path_factory.mktemp("model")
     torch.manual_seed(0)
-    model = models.build("resnet18", len(NAMES)).eval()
-    return Classifier(model, Artifact("resnet18", NAMES, Preprocessing.for_size(64)))
+    model = models.build("resnet18", len(NAMES))
+    trained.save(folder, model, Artifact("resnet18", NAMES, Preprocessing.for_size(64)))
+    trained.convert(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["openvino", "torch"])
+def classifier(folder, request):
+    return loaded.start(folder, request.param, 1)
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +44,20 @@ def jpeg():
     return file.getvalue()
 
 
-class Broken(nn.Module):
-    def forward(self, _):
-        raise ValueError("secret detail")
+def broken(_):
+    raise ValueError("secret detail")
 
 
-def test_the_answer_is_the_models_evaluation(classifier, jpeg):
+def test_the_answer_is_the_models_evaluation(classifier, folder, jpeg):
     """
-    The probabilities are those of the model on the preprocessing's tensor, to 1e-4.
+    The probabilities are those that training measures, to 1e-4, whatever computes them.
     """
     response = respond(classifier, Request(jpeg, "image/jpeg", accept="application/x-npy"))
 
-    preprocessing = classifier.artifact.preprocessing
+    model, described = trained.load(folder)
+    picture = described.preprocessing(described.preprocessing.read(jpeg))
     with torch.inference_mode():
-        logits = classifier.model(preprocessing(preprocessing.read(jpeg))[None])
+        logits = model(torch.from_numpy(picture[None]))
     answered = np.load(io.BytesIO(response.body))
     assert (response.status, response.content_type) == (200, "application/x-npy")
     assert np.abs(answered - logits.softmax(1).numpy()).max() < 1e-4
@@ -134,11 +143,9 @@ def test_a_clients_mistake_is_a_short_json_error(classifier, jpeg, change, statu
     assert b"Traceback" not in response.body
 
 
-class Overflowing(nn.Module):
-    """Answers NaN, as weights do that a training with too high a learning rate left behind."""
-
-    def forward(self, images):
-        return torch.full((len(images), len(NAMES)), torch.nan)
+def overflowing(images):
+    """Answer NaN, as weights do that a training with too high a learning rate left behind."""
+    return np.full((len(images), len(NAMES)), np.nan, np.float32)
 
 
 def npy(array):
@@ -158,15 +165,15 @@ def npy(array):
         ),
     ],
 )
-def test_numbers_that_overflow_the_model_are_a_400(classifier, content_type, body, accept):
+def test_numbers_that_would_overflow_the_model_are_a_400(classifier, content_type, body, accept):
     """
-    They are finite, and yet the answer would not be: the client learns what they should be.
+    They are finite, and yet no picture's: the client learns what they should be.
     """
     response = respond(classifier, Request(body, content_type, accept))
 
     document = json.loads(response.body)
     assert response.status == 400
-    assert "NaN" in document["error"]
+    assert "hold 3e+38" in document["error"]
     assert "pixels / 255" in document["expected"]
 
 
@@ -174,30 +181,30 @@ def test_a_picture_that_a_model_answers_with_nan_is_a_500(jpeg):
     """
     Not the client's mistake.
     """
-    broken = Classifier(Overflowing(), Artifact("resnet18", NAMES, Preprocessing.for_size(64)))
+    diverged = Classifier(overflowing, Artifact("resnet18", NAMES, Preprocessing.for_size(64)))
 
-    assert respond(broken, Request(jpeg, "image/jpeg")).status == 500
+    assert respond(diverged, Request(jpeg, "image/jpeg")).status == 500
 
 
 def test_a_model_that_answers_nan_is_refused_at_the_start(classifier):
     """
     The endpoint fails with the reason, and never answers a ping.
     """
-    broken = Classifier(Overflowing(), classifier.artifact)
+    diverged = Classifier(overflowing, classifier.artifact)
 
     classifier.answer_once()
     with pytest.raises(ArtifactError, match="answers NaN or infinity"):
-        broken.answer_once()
+        diverged.answer_once()
 
 
 def test_a_bug_is_a_500_without_details_and_with_a_log(jpeg, caplog):
     """
     The client learns nothing of the inside; the log has the traceback.
     """
-    broken = Classifier(Broken(), Artifact("resnet18", NAMES, Preprocessing.for_size(64)))
+    failing = Classifier(broken, Artifact("resnet18", NAMES, Preprocessing.for_size(64)))
 
     with caplog.at_level(logging.ERROR):
-        response = respond(broken, Request(jpeg, "image/jpeg"))
+        response = respond(failing, Request(jpeg, "image/jpeg"))
 
     assert response.status == 500
     assert json.loads(response.body) == {"error": "internal error: the endpoint's log says more"}

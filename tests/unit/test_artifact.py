@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kennel.errors import ArtifactError
-from kennel.vision import artifact, models
+from kennel.vision import models, trained
 from kennel.vision.artifact import Artifact
 from kennel.vision.preprocessing import Preprocessing
 
@@ -20,7 +20,7 @@ def description(architecture="squeezenet1_1", classes=("cat", "dög"), **more):
 def saved(tmp_path):
     torch.manual_seed(0)
     model = models.build("squeezenet1_1", 2).eval()
-    artifact.save(tmp_path / "model", model, description(metrics={"test_accuracy": 0.5}))
+    trained.save(tmp_path / "model", model, description(metrics={"test_accuracy": 0.5}))
     return tmp_path / "model", model
 
 
@@ -31,7 +31,7 @@ def test_what_is_saved_is_what_is_loaded(saved):
     folder, model = saved
     images = torch.randn(2, 3, 64, 64)
 
-    loaded, described = artifact.load(folder)
+    loaded, described = trained.load(folder)
 
     assert torch.equal(loaded(images), model(images))
     assert not loaded.training
@@ -47,10 +47,10 @@ def test_awkward_architectures_survive(tmp_path, name):
     Those with layer versions, auxiliary logits or many buffers load like any other.
     """
     model = models.build(name, 3).eval()
-    artifact.save(tmp_path, model, description(name, "abc"))
+    trained.save(tmp_path, model, description(name, "abc"))
     images = torch.randn(1, 3, 64, 64)
 
-    assert torch.equal(artifact.load(tmp_path)[0](images), model(images))
+    assert torch.equal(trained.load(tmp_path)[0](images), model(images))
 
 
 def test_a_wrapped_model_is_saved_unwrapped(tmp_path):
@@ -60,9 +60,9 @@ def test_a_wrapped_model_is_saved_unwrapped(tmp_path):
     wrapped = torch.nn.Module()
     wrapped.module = models.build("squeezenet1_1", 2)
 
-    artifact.save(tmp_path, wrapped, description())
+    trained.save(tmp_path, wrapped, description())
 
-    assert artifact.load(tmp_path)
+    assert trained.load(tmp_path)
 
 
 def test_nothing_else_is_left_in_the_folder(saved):
@@ -71,7 +71,7 @@ def test_nothing_else_is_left_in_the_folder(saved):
     """
     folder, model = saved
 
-    artifact.save(folder, model, description())
+    trained.save(folder, model, description())
 
     assert sorted(path.name for path in folder.iterdir()) == ["artifact.json", "model.pth"]
 
@@ -85,9 +85,9 @@ def test_a_failed_save_leaves_the_earlier_one_whole(saved):
     unsavable.register_buffer("broken", torch.empty(2, device="meta"))
 
     with pytest.raises(NotImplementedError):
-        artifact.save(folder, unsavable, description())
+        trained.save(folder, unsavable, description())
 
-    assert artifact.load(folder)
+    assert trained.load(folder)
     assert len(list(folder.iterdir())) == 2
 
 
@@ -146,7 +146,7 @@ def test_a_damaged_artifact_says_what_is_damaged(saved, damage, says):
     damage(folder)
 
     with pytest.raises(ArtifactError, match=says):
-        artifact.load(folder)
+        trained.load(folder)
 
 
 def test_a_missing_artifact_lists_what_is_there(tmp_path):
@@ -156,4 +156,4 @@ def test_a_missing_artifact_lists_what_is_there(tmp_path):
     (tmp_path / "saved_model.pb").touch()
 
     with pytest.raises(ArtifactError, match=r"it holds saved_model\.pb"):
-        artifact.load(tmp_path)
+        trained.load(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from kennel.errors import HyperparameterError
 from kennel.training import hyperparameters
 from kennel.training.hyperparameters import Hyperparameters, describe, differences, parse
-from kennel.vision import preprocessing
+from kennel.vision import augmentation
 
 
 def test_an_empty_request_gives_the_defaults():
@@ -168,7 +168,7 @@ def test_the_augmentations_are_those_of_vision():
     """
     The table repeats their names, since it may not import torch: they must not drift apart.
     """
-    assert hyperparameters.AUGMENTATIONS == preprocessing.AUGMENTATIONS
+    assert hyperparameters.AUGMENTATIONS == augmentation.AUGMENTATIONS
 
 
 def test_all_stand_on_one_line():

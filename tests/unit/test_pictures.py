@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -9,7 +10,8 @@ from PIL import Image
 from kennel.datasets.folders import Sample
 from kennel.errors import DataError
 from kennel.training.pictures import PictureSource, Reading, choose_workers
-from kennel.vision.preprocessing import Preprocessing, augmentation
+from kennel.vision.augmentation import augmentation
+from kennel.vision.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing.for_size(16)
 READING = Reading(
@@ -82,7 +84,8 @@ def test_evaluation_sees_what_serving_sees(samples):
     Every picture once, in order, through the artifact's preprocessing and nothing else.
     """
     source = PictureSource(samples, READING)
-    expected = torch.stack([PREPROCESSING(PREPROCESSING.read(path)) for path, _ in samples])
+    pictures = [PREPROCESSING(PREPROCESSING.read(path)) for path, _ in samples]
+    expected = torch.from_numpy(np.stack(pictures))
 
     assert torch.equal(images(source.evaluation()), expected)
     assert torch.cat([labels for _, labels in source.evaluation()]).tolist() == list(range(6))

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,7 +12,7 @@ from kennel.contract import ContainerPaths
 from kennel.errors import HyperparameterError
 from kennel.training.main import main
 from kennel.training.stopping import Stop
-from kennel.vision import artifact
+from kennel.vision import trained
 
 QUICK = {
     "model": "shufflenet_v2_x0_5",
@@ -61,11 +62,11 @@ def lay_out(tmp_path, dataset):
 @torch.inference_mode()
 def served(paths, dataset, split):
     """Return loss and accuracy of the artifact as it will be served: in float32."""
-    model, described = artifact.load(paths.model)
+    model, described = trained.load(paths.model)
     files = sorted((dataset / split).rglob("*.png"))
     labels = torch.tensor([described.class_names.index(path.parent.name) for path in files])
     images = [described.preprocessing(described.preprocessing.read(path)) for path in files]
-    logits = model(torch.stack(images))
+    logits = model(torch.from_numpy(np.stack(images)))
     accuracy = (logits.argmax(dim=1) == labels).double().mean()
     return float(cross_entropy(logits.double(), labels)), float(accuracy)
 
@@ -102,7 +103,7 @@ def test_a_frozen_run_resumes_exactly_from_its_head_alone(lay_out, capsys, stop_
     output = capsys.readouterr().out
     assert "going on from epoch" in output
     assert "pictures pass through it once" in output
-    results = [artifact.load(paths.model)[0].state_dict() for paths in (whole, broken)]
+    results = [trained.load(paths.model)[0].state_dict() for paths in (whole, broken)]
     torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
     written = sum(path.stat().st_size for path in broken.checkpoints.iterdir())
     assert written < 200_000, "of a head of 2,050 numbers; the model has 340,000"

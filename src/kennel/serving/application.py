@@ -16,9 +16,8 @@ from kennel import contract
 from kennel.errors import KennelError, RequestError
 from kennel.serving import media
 from kennel.serving.classifier import Classifier
-from kennel.serving.decoding import Decoded, bad_request, decode, top_k_of
+from kennel.serving.decoding import decode, top_k_of
 from kennel.serving.encoding import DEFAULT_TOP_K, encode
-from kennel.vision.preprocessing import Preprocessing
 
 log = logging.getLogger(__name__)
 INTERNAL_ERROR: Final = "internal error: the endpoint's log says more"
@@ -69,22 +68,10 @@ def _predictions(classifier: Classifier, request: Request, max_bytes: int) -> Re
     decoded = decode(request.body, request.content_type, classifier.artifact.preprocessing)
     probabilities = classifier.probabilities(decoded.images)
     if not np.isfinite(probabilities).all():
-        raise _not_finite(decoded, classifier.artifact.preprocessing)
+        raise KennelError("the model answers NaN or infinity")
     top_k = decoded.top_k or header_top_k or DEFAULT_TOP_K
     body = encode(probabilities, accept, classifier.artifact.class_names, top_k)
     return Response(HTTPStatus.OK, accept, body)
-
-
-def _not_finite(decoded: Decoded, preprocessing: Preprocessing) -> KennelError:
-    """Return whose mistake it is: the client's, whose own numbers overflow, or the model's."""
-    problem = "the model answers NaN or infinity"
-    if not decoded.preprocessed:
-        return KennelError(problem)
-    return bad_request(
-        problem,
-        expected=f"(pixels / 255 - {preprocessing.mean}) / {preprocessing.std}: numbers near 0",
-        remedy="uint8 pixels, which are preprocessed here",
-    )
 
 
 def _attributes(header: str) -> dict[str, str]:

@@ -1,20 +1,18 @@
 """
-Pictures in, probabilities out. Knows tensors; knows nothing of bytes, HTTP or servers.
+Pictures in, probabilities out. Knows arrays; knows nothing of bytes, HTTP or servers.
+
+What computes is kennel.serving.backends' choice.
 """
 
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from kennel.errors import ArtifactError
-from kennel.vision import artifact
 from kennel.vision.artifact import Artifact
+from kennel.vision.openvino_model import Logits
 
 _BATCH: Final = 16  # bounds the memory of activations; larger is not faster on a CPU
 
@@ -23,29 +21,22 @@ _BATCH: Final = 16  # bounds the memory of activations; larger is not faster on 
 class Classifier:
     """A model with everything needed to use it."""
 
-    model: nn.Module  # in eval mode, float32
+    logits: Logits  # in eval mode, float32
     artifact: Artifact
-    device: str = "cpu"
 
-    @torch.inference_mode()
-    def probabilities(self, images: Tensor) -> NDArray[np.float32]:
+    def probabilities(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """
         Classify pictures.
 
         Args:
-            images: (N, 3, crop_px, crop_px) float32, normalised, on any device.
+            images: (N, 3, crop_px, crop_px) float32, normalised, N above 0.
 
         Returns:
             (N, num_classes), each row adding up to 1.
         """
-        logits = [self.model(batch.to(self.device)) for batch in torch.split(images, _BATCH)]
-        return torch.cat(logits).float().softmax(dim=1).cpu().numpy()
-
-    def on_device(self) -> "Classifier":
-        """Return it on the GPU, where there is one; CUDA survives no fork, so call it after."""
-        if not torch.cuda.is_available():
-            return self
-        return Classifier(self.model.to("cuda"), self.artifact, "cuda")
+        starts = range(0, len(images), _BATCH)
+        logits = [self.logits(images[start : start + _BATCH]) for start in starts]
+        return _softmax(np.concatenate(logits))
 
     def answer_once(self) -> None:
         """
@@ -55,7 +46,8 @@ class Classifier:
             ArtifactError: The answer is NaN.
         """
         size = self.artifact.preprocessing.crop_px
-        if not np.isfinite(self.probabilities(torch.zeros(1, 3, size, size))).all():
+        blank = np.zeros((1, 3, size, size), np.float32)
+        if not np.isfinite(self.probabilities(blank)).all():
             raise ArtifactError(
                 "the model answers NaN or infinity to a blank picture",
                 expected="finite weights",
@@ -63,12 +55,9 @@ class Classifier:
             )
 
 
-@cache
-def load(folder: Path) -> Classifier:
-    """
-    Return the classifier of an artifact, the same one at every call of this process and its forks.
-
-    Raises:
-        ArtifactError: See ``kennel.vision.artifact.load``.
-    """
-    return Classifier(*artifact.load(folder))
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the probabilities; NaN where a row has NaN or infinity, as torch has it."""
+    with np.errstate(invalid="ignore"):  # infinity - infinity
+        powers: NDArray[np.float32] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities

@@ -24,6 +24,7 @@ from sagemaker_inference.environment import Environment
 
 from kennel import contract
 from kennel.errors import SettingsError
+from kennel.serving import backends
 
 HANDLER: Final = "kennel.serving.handler"
 MAX_WORKERS: Final = 2
@@ -67,6 +68,7 @@ class Settings:
     timeout_s: int  # of one request; its worker is replaced after that
     max_bytes: int  # of one body
     jvm_flags: tuple[str, ...]
+    backend: str  # one of backends.CHOICES
 
     @classmethod
     def from_environment(cls, *, cpus: int) -> "Settings":
@@ -90,6 +92,7 @@ class Settings:
                 timeout_s=given.model_server_timeout_seconds or contract.INVOCATION_TIMEOUT_S,
                 max_bytes=given.max_request_size or contract.INVOCATION_BODY_BYTES,
                 jvm_flags=(*JVM_FLAGS, *shlex.split(given.vmargs)),
+                backend=os.environ.get(contract.SERVING_BACKEND_VARIABLE, backends.AUTO).lower(),
             )
         except ValueError as error:
             raise SettingsError(
@@ -104,6 +107,11 @@ class Settings:
                 f"cannot serve on port {self.port} with {self.workers} workers, {self.timeout_s} s "
                 f"and {self.max_bytes} bytes for a request",
                 expected=f"numbers above 0, and a port up to {LAST_PORT}",
+            )
+        if self.backend not in backends.CHOICES:
+            raise SettingsError(
+                f"{contract.SERVING_BACKEND_VARIABLE} is {self.backend!r}",
+                expected=f"one of {', '.join(backends.CHOICES)}",
             )
         return self
 

@@ -1,5 +1,5 @@
 """
-Request bodies to the tensor the model takes.
+Request bodies to the array the model takes.
 
 Nothing is ever unpickled, fetched or trusted: sizes are judged before memory is taken. Answers are
 written in kennel.serving.encoding.
@@ -16,11 +16,9 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import torch
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from kennel.errors import ImageError, RequestError
 from kennel.serving import media
@@ -31,6 +29,8 @@ from kennel.vision.preprocessing import Preprocessing
 # Pictures compress well: without limits a small body could take minutes and gigabytes.
 MAX_INSTANCES: Final = 64
 MAX_PIXELS: Final = 100_000_000  # of a request's pictures together, or one at images.MAX_PIXELS
+# Some layers overflow on larger numbers, and where torch then answers NaN, OpenVINO may not.
+LARGEST: Final = 1e6
 _ONE_PICTURE, _PICTURES = 3, 4  # number of dimensions
 _EXPECTED_JSON: Final = (
     '{"image": BASE64} or {"instances": [...]}, each instance a base64 string, {"b64": BASE64} or '
@@ -41,9 +41,8 @@ _EXPECTED_JSON: Final = (
 class Decoded(NamedTuple):
     """What a body asks."""
 
-    images: Tensor  # (N, 3, crop_px, crop_px) float32, normalised
+    images: NDArray[np.float32]  # (N, 3, crop_px, crop_px) float32, normalised
     top_k: int | None = None  # if the body says
-    preprocessed: bool = False  # some picture's numbers are the client's own
 
 
 def decode(body: bytes, content_type: str, preprocessing: Preprocessing) -> Decoded:
@@ -71,10 +70,10 @@ def bad_request(problem: str, *, expected: str = "", remedy: str = "") -> Reques
 
 
 def _from_image(body: bytes, preprocessing: Preprocessing) -> Decoded:
-    return Decoded(_picture(body, preprocessing, "the body").unsqueeze(0))
+    return Decoded(_picture(body, preprocessing, "the body")[None])
 
 
-def _picture(data: bytes, preprocessing: Preprocessing, where: str) -> Tensor:
+def _picture(data: bytes, preprocessing: Preprocessing, where: str) -> NDArray[np.float32]:
     """Decode one encoded picture to (3, crop_px, crop_px)."""
     try:
         return preprocessing(preprocessing.read(data))
@@ -86,7 +85,7 @@ def _from_npy(body: bytes, preprocessing: Preprocessing) -> Decoded:
     array = _array(body)
     if array.dtype == np.uint8:
         return Decoded(_from_pixels(array, preprocessing))
-    return Decoded(_preprocessed(array, preprocessing), preprocessed=True)
+    return Decoded(_preprocessed(array, preprocessing))
 
 
 def _array(body: bytes) -> NDArray[Any]:
@@ -140,17 +139,17 @@ _HEADERS: Final[Mapping[tuple[int, int], Callable[[io.BytesIO], Any]]] = {
 _NPY_REMEDY: Final = "numpy.save(file, array, allow_pickle=False)"
 
 
-def _from_pixels(array: NDArray[np.uint8], preprocessing: Preprocessing) -> Tensor:
+def _from_pixels(array: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
     pictures = array[None] if array.ndim == _ONE_PICTURE else array
     if pictures.ndim != _PICTURES or pictures.shape[-1] != 3 or pictures.size == 0:  # noqa: PLR2004 - RGB
         raise bad_request(
             f"the pictures have shape {array.shape}", expected="(H, W, 3) or (N, H, W, 3), RGB"
         )
     _require_few(len(pictures))
-    return torch.stack([preprocessing(Image.fromarray(pixels)) for pixels in pictures])
+    return np.stack([preprocessing(Image.fromarray(pixels)) for pixels in pictures])
 
 
-def _preprocessed(array: NDArray[Any], preprocessing: Preprocessing) -> Tensor:
+def _preprocessed(array: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """Check an array that claims to be normalised already: (3, H, W) or (N, 3, H, W)."""
     size = preprocessing.crop_px
     batch = array[None] if array.ndim == _ONE_PICTURE else array
@@ -161,12 +160,18 @@ def _preprocessed(array: NDArray[Any], preprocessing: Preprocessing) -> Tensor:
         )
     _require_few(len(batch))
     with np.errstate(over="ignore"):  # a float64 too large becomes infinity, which is refused
-        images = batch.astype(np.float32)
+        images: NDArray[np.float32] = batch.astype(np.float32, order="C")
     if not np.isfinite(images).all():
         raise bad_request(
             "the preprocessed pictures hold NaN or infinity", expected="finite numbers"
         )
-    return torch.from_numpy(images)
+    if np.abs(images).max() > LARGEST:
+        raise bad_request(
+            f"the preprocessed pictures hold {np.abs(images).max():.3g}",
+            expected=f"(pixels / 255 - {preprocessing.mean}) / {preprocessing.std}: numbers near 0",
+            remedy="uint8 pixels, which are preprocessed here",
+        )
+    return images
 
 
 def _require_few(count: int) -> None:
@@ -196,10 +201,8 @@ def _from_json(body: bytes, preprocessing: Preprocessing) -> Decoded:
     top_k = top_k_of(document.get("top_k"))
     contents = [_content(each, n) for n, each in enumerate(instances)]
     _require_pixels([each for each in contents if isinstance(each, bytes)])
-    tensors = [_tensor(each, preprocessing, n) for n, each in enumerate(contents)]
-    return Decoded(
-        torch.stack(tensors), top_k, preprocessed=not all(isinstance(c, bytes) for c in contents)
-    )
+    arrays = [_array_of(each, preprocessing, n) for n, each in enumerate(contents)]
+    return Decoded(np.stack(arrays), top_k)
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -251,11 +254,14 @@ def _require_pixels(pictures: Sequence[bytes]) -> None:
         )
 
 
-def _tensor(content: bytes | NDArray[Any], preprocessing: Preprocessing, number: int) -> Tensor:
+def _array_of(
+    content: bytes | NDArray[Any], preprocessing: Preprocessing, number: int
+) -> NDArray[np.float32]:
     """Turn what was in an instance into (3, crop_px, crop_px)."""
     if isinstance(content, bytes):
         return _picture(content, preprocessing, f"instance {number}")
-    return _preprocessed(content, preprocessing)[0]
+    only: NDArray[np.float32] = _preprocessed(content, preprocessing)[0]
+    return only
 
 
 def _base64(text: str, number: int) -> bytes:

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kennel.contract import ContainerPaths
-from kennel.serving import classifier
+from kennel.serving import loaded
 from kennel.serving.application import Request, Response, respond
+from kennel.serving.classifier import Classifier
 from kennel.serving.scratch import Scratch, sharing
 
 
@@ -19,7 +20,6 @@ class HandlerService:
 
     def __init__(self) -> None:
         self._scratch = Scratch.from_environment()
-        self._classifier: classifier.Classifier | None = None
 
     def initialize(self, _context: object) -> None:
         """Do nothing: the model was loaded before the server began, see kennel.serving.worker."""
@@ -41,12 +41,10 @@ class HandlerService:
         _report(response, context, index)
         return response.body
 
-    def _ready(self) -> classifier.Classifier:
-        """Return the model that this worker inherited, moved to its device at the first request."""
-        if self._classifier is None:
-            loaded = classifier.load(ContainerPaths.from_environment().model)
-            self._classifier = loaded.on_device()
-        return self._classifier
+    def _ready(self) -> Classifier:
+        """Return the model that this worker started when it was forked."""
+        folder = ContainerPaths.from_environment().model
+        return loaded.start(folder, self._scratch.backend, self._scratch.threads)
 
 
 def request_of(item: Mapping[str, Any], headers: Mapping[str, Any]) -> Request:

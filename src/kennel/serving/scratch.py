@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from kennel import contract
+
 _FOLDER: Final = "KENNEL_SERVING_SCRATCH"
 _THREADS: Final = "KENNEL_SERVING_THREADS"
 _MAX_BYTES: Final = "KENNEL_SERVING_MAX_BYTES"
@@ -24,6 +26,7 @@ class Scratch:
     folder: Path
     threads: int  # of each worker
     max_bytes: int  # of a request's body
+    backend: str  # one of kennel.serving.backends.CHOICES
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -32,6 +35,7 @@ class Scratch:
             folder=Path(environment[_FOLDER]),
             threads=int(environment[_THREADS]),
             max_bytes=int(environment[_MAX_BYTES]),
+            backend=environment[contract.SERVING_BACKEND_VARIABLE],
         )
 
     def environment(self) -> dict[str, str]:
@@ -40,6 +44,7 @@ class Scratch:
             _FOLDER: str(self.folder),
             _THREADS: str(self.threads),
             _MAX_BYTES: str(self.max_bytes),
+            contract.SERVING_BACKEND_VARIABLE: self.backend,
         }
 
     @property

@@ -101,7 +101,7 @@ def _scratch(settings: Settings) -> Iterator[Scratch]:
     """Make a folder for this server alone, with what multi-model-server reads."""
     folder = Path(tempfile.mkdtemp(prefix="serve-"))
     try:
-        scratch = Scratch(folder, settings.threads, settings.max_bytes)
+        scratch = Scratch(folder, settings.threads, settings.max_bytes, settings.backend)
         scratch.busy.touch()
         yield scratch
     finally:

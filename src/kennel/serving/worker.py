@@ -4,8 +4,11 @@ The Python process behind multi-model-server: load the model once, then serve fr
 Multi-model-server opens its port as soon as its Python process says "MMS worker started", and
 answers every ping with 200 from then on, whether a model is loaded or not. So the model is loaded,
 and has answered once, before that sentence: until then a ping is refused, and afterwards it is
-true. The process then forks for each worker, which share the weights in memory and start in
-milliseconds; one that dies is replaced as quickly.
+true. The process then forks for each worker, which share the libraries and the weights in memory
+and start in a moment; one that dies is replaced as quickly.
+
+Threads and CUDA survive no fork, so what answers once at the start is a fork as well, and each
+worker starts the model for itself, see kennel.serving.backends.
 """
 
 import os
@@ -18,11 +21,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import mms
-import torch
 
 from kennel.contract import ContainerPaths
 from kennel.errors import KennelError
-from kennel.serving import classifier
+from kennel.serving import forks, loaded
 from kennel.serving.scratch import Scratch, hold
 
 
@@ -31,27 +33,32 @@ def main() -> None:
     scratch = Scratch.from_environment()
     _end_with_the_server()
     hold(scratch.alive)
-    _load(ContainerPaths.from_environment().model, scratch)
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(scratch.threads))
+    folder = ContainerPaths.from_environment().model
+    _load(folder, scratch)
+    os.register_at_fork(
+        after_in_child=lambda: loaded.start(folder, scratch.backend, scratch.threads)
+    )
     worker = Path(mms.__file__).with_name("model_service_worker.py")
     runpy.run_path(str(worker), run_name="__main__")
 
 
 def _load(folder: Path, scratch: Scratch) -> None:
-    # A pool of threads does not survive a fork, so there must be none before.
-    torch.set_num_threads(1)
     begin = time.monotonic()
     try:
-        loaded = classifier.load(folder)
-        loaded.answer_once()
+        model = loaded.load(folder, scratch.backend)
+        forks.call(lambda: _try(folder, scratch))
     except Exception as error:  # noqa: BLE001 - whatever it is, the server must hear of it
         _fail(error, scratch.failure)
-    described = loaded.artifact
     print(  # noqa: T201 - multi-model-server's log is our standard output
-        f"serving {described.architecture} with {len(described.class_names)} classes, "
-        f"loaded in {time.monotonic() - begin:.2f} s",
+        f"serving {model.artifact.architecture} with {len(model.artifact.class_names)} classes "
+        f"by {model.name}, loaded in {time.monotonic() - begin:.2f} s",
         flush=True,
     )
+
+
+def _try(folder: Path, scratch: Scratch) -> str:
+    loaded.start(folder, scratch.backend, scratch.threads)
+    return ""
 
 
 def _fail(error: Exception, failure: Path) -> NoReturn:

@@ -1,7 +1,7 @@
 """
 What a run tells of itself in /opt/ml/output/data: metrics.json, skipped.json, and pictures.
 
-The pictures are drawn in report.py. The model itself is kennel.vision.artifact's.
+The pictures are drawn in report.py. The model itself is kennel.vision.trained's.
 """
 
 import json
@@ -19,6 +19,7 @@ from kennel.training.hyperparameters import Hyperparameters
 from kennel.training.log import say
 from kennel.training.loop import Epoch
 from kennel.training.metrics import Evaluation, per_class
+from kennel.vision import trained
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,16 @@ def write_skipped(folder: Path, data: Path, skipped: Sequence[BadFile]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     listed = [{"path": _below(path, data), "reason": reason} for path, reason in skipped]
     _write_json(folder / "skipped.json", listed)
+
+
+def convert_or_say(folder: Path) -> None:
+    """Add the model for CPUs without torch, and where that fails go on: torch can serve it."""
+    try:
+        trained.convert(folder)
+    except Exception:  # noqa: BLE001 - whatever OpenVINO makes of the model
+        say(f"WARNING: the model in {folder} could not be converted for OpenVINO:")
+        say(traceback.format_exc())
+        say("WARNING: all else is well, but only an image that has torch can serve it")
 
 
 def _draw_or_say(folder: Path, outcome: Outcome, class_names: Sequence[str]) -> None:

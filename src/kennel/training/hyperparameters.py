@@ -18,7 +18,7 @@ from kennel.vision import classifiers
 MODELS = classifiers.CLASSIFIERS
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULERS = ("none", "cosine", "step", "onecycle")
-AUGMENTATIONS = ("none", "flip", "crop", "color", "trivial")  # kennel.vision.preprocessing's
+AUGMENTATIONS = ("none", "flip", "crop", "color", "trivial")  # kennel.vision.augmentation's
 CLASS_WEIGHTS = ("none", "balanced")
 PRECISIONS = ("auto", "off", "bf16", "fp16")
 

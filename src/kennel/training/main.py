@@ -19,7 +19,7 @@ from kennel.training.metrics import Evaluation
 from kennel.training.pictures import PictureSource
 from kennel.training.prepare import Job
 from kennel.training.stopping import Stop, Stopped
-from kennel.vision import artifact
+from kennel.vision import trained
 from kennel.vision.artifact import Artifact
 
 
@@ -60,8 +60,9 @@ def main(paths: ContainerPaths, stop: Stop) -> None:
     described = Artifact(
         chosen.model, data.class_names, job.reading.preprocessing, outcome.figures()
     )
-    artifact.save(paths.model, state.model, described)
+    trained.save(paths.model, state.model, described)
     export.write_report(paths.output_data, outcome, chosen, data)
+    export.convert_or_say(paths.model)
     say(f"{ended}: artifact in {paths.model}, figures and pictures in {paths.output_data}")
 
 

@@ -57,7 +57,7 @@ class Pictures(Dataset[tuple[Tensor, int] | Unreadable]):
         except ImageError as error:
             return Unreadable(f"{path} {error}")
         torch.manual_seed(seed)
-        return self.transform(image), label
+        return torch.from_numpy(self.transform(image)), label
 
 
 class _Plan:

@@ -24,7 +24,8 @@ from kennel.training.metrics import Totals
 from kennel.training.pictures import PictureSource, Reading
 from kennel.training.stopping import Stop
 from kennel.vision import models
-from kennel.vision.preprocessing import Preprocessing, augmentation
+from kennel.vision.augmentation import augmentation
+from kennel.vision.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,14 @@
 """
 A trained classifier on disk: everything needed to use it, and nothing to guess.
 
-    model.pth        the state dict, for torch.load(weights_only=True)
-    artifact.json    architecture, class names, preprocessing, metrics, versions
+    model.pth               the state dict, for torch.load(weights_only=True)
+    model.xml, model.bin    the same model for OpenVINO, where it could be converted
+    artifact.json           architecture, class names, preprocessing, metrics, versions
 
-Packing this folder into model.tar.gz is the platform's business; checkpoints of a training under
-way are kennel.training's.
+Here is the description, which needs no torch. The files for torch are written and read by
+kennel.vision.trained, those for OpenVINO are read by kennel.vision.openvino_model. Packing this
+folder into model.tar.gz is the platform's business; checkpoints of a training under way are
+kennel.training's.
 """
 
 import json
@@ -18,22 +21,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, Final
 
-import torch
-from torch import nn
-
-from kennel.errors import ArtifactError, KennelError
-from kennel.vision import models
+from kennel.errors import ArtifactError
 from kennel.vision.preprocessing import Preprocessing
 
 WEIGHTS_FILE: Final = "model.pth"
+OPENVINO_FILES: Final = ("model.xml", "model.bin")  # the second is found beside the first
 DESCRIPTION_FILE: Final = "artifact.json"
 FORMAT: Final = 1  # raise it when a reader of the last one would go wrong
+REMEDY: Final = "export it again with kennel.vision.trained.save"
 _LISTED_AT_MOST: Final = 8
-_REMEDY: Final = "export it again with kennel.vision.artifact.save"
+_RECORDED: Final = ("kennel", "torch", "torchvision", "openvino")
 
 
 def _versions() -> dict[str, str]:
-    packages = {name: metadata.version(name) for name in ("kennel", "torch", "torchvision")}
+    packages = {name: metadata.version(name) for name in _RECORDED}
     return packages | {"python": platform.python_version()}
 
 
@@ -46,6 +47,7 @@ class Artifact:
     preprocessing: Preprocessing
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=_versions)  # of what trained it
+    openvino: Mapping[str, str] = field(default_factory=dict)  # file -> SHA-256; empty: none
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-able document; a metric that is not finite becomes null."""
@@ -56,6 +58,7 @@ class Artifact:
             "preprocessing": self.preprocessing.to_dict(),
             "metrics": {name: _finite(value) for name, value in self.metrics.items()},
             "versions": dict(self.versions),
+            "openvino": dict(self.openvino),
         }
 
     @classmethod
@@ -77,11 +80,12 @@ class Artifact:
                 preprocessing=Preprocessing.from_dict(document["preprocessing"]),
                 metrics=dict(document["metrics"]),
                 versions=dict(document["versions"]),
+                openvino=dict(document.get("openvino", {})),  # the first artifacts had none
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
                 f"{DESCRIPTION_FILE} has a missing or wrong member: {type(error).__name__} {error}",
-                remedy=_REMEDY,
+                remedy=REMEDY,
             ) from error
 
 
@@ -95,25 +99,13 @@ def _class_names(value: object) -> tuple[str, ...]:
     raise ValueError(f"class_names {value!r} is no list of names")
 
 
-def save(folder: Path, model: nn.Module, artifact: Artifact) -> None:
-    """
-    Write the artifact into *folder*, each file whole or not at all.
-
-    Args:
-        folder: Made if need be; what else it holds is left alone.
-        model: On any device, wrapped in DistributedDataParallel or torch.compile or not.
-        artifact: Its class names as many as the model has logits.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = models.unwrapped(
-        {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    )
+def write_description(folder: Path, artifact: Artifact) -> None:
+    """Write artifact.json, whole or not at all."""
     text = json.dumps(artifact.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    _write(folder / WEIGHTS_FILE, lambda file: torch.save(weights, file))
-    _write(folder / DESCRIPTION_FILE, lambda file: file.write(text.encode()))
+    write(folder / DESCRIPTION_FILE, lambda file: file.write(text.encode()))
 
 
-def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     """Replace *path* at once: a reader, or a crash, finds the old file or the new one."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -142,9 +134,9 @@ def describe(folder: Path) -> Artifact:
             expected=f"{DESCRIPTION_FILE} and {WEIGHTS_FILE}; it holds {_listing(folder)}",
         ) from error
     except ValueError as error:
-        raise ArtifactError(f"{path} is torn: {error}", remedy=_REMEDY) from error
+        raise ArtifactError(f"{path} is torn: {error}", remedy=REMEDY) from error
     if not isinstance(document, dict):
-        raise ArtifactError(f"{path} holds no JSON object", remedy=_REMEDY)
+        raise ArtifactError(f"{path} holds no JSON object", remedy=REMEDY)
     return Artifact.from_dict(document)
 
 
@@ -154,26 +146,3 @@ def _listing(folder: Path) -> str:
     except OSError:
         names = []
     return ", ".join(names[:_LISTED_AT_MOST]) or "nothing"
-
-
-def load(folder: Path) -> tuple[nn.Module, Artifact]:
-    """
-    Return the model, in eval mode on the CPU, and its description.
-
-    Raises:
-        ArtifactError: A part is missing or torn, or the parts do not fit together.
-    """
-    artifact = describe(folder)
-    try:
-        weights = models.read_state_dict(folder / WEIGHTS_FILE)
-        model = models.build(
-            artifact.architecture,
-            len(artifact.class_names),
-            image_size=artifact.preprocessing.crop_px,
-        )
-        models.load_exactly(model, weights)
-    except KennelError as error:
-        raise ArtifactError(
-            f"cannot load the artifact in {folder}: {error.problem}", remedy=_REMEDY
-        ) from error
-    return model.eval(), artifact

@@ -1,8 +1,8 @@
 """
-From a picture to the tensor a model sees: one implementation, for training, evaluation and serving.
+From a picture to the array a model sees: one implementation, for training, evaluation and serving.
 
-The augmentations of training stand here too, since they end in the same normalisation. Decoding is
-kennel.vision.images.
+No torch, so that a CPU can serve without it. Training's random changes, which end in the same
+normalisation, are kennel.vision.augmentation's; decoding is kennel.vision.images'.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
-from torchvision import transforms
 
 from kennel.errors import ArtifactError, HyperparameterError
 from kennel.vision.images import read_image
 
-Transform = Callable[[Image.Image], Tensor]
+Transform = Callable[[Image.Image], NDArray[np.float32]]
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -98,9 +96,9 @@ class Preprocessing:
         # Twice the size: the antialiased resize then hides how the JPEG was shrunk.
         return read_image(source, at_least_px=2 * self.resize_px)
 
-    def __call__(self, image: Image.Image) -> Tensor:
-        """Turn an RGB picture of any size into a float32 tensor (3, crop_px, crop_px)."""
-        return self.normalise(_pixels(self.crop(image)))
+    def __call__(self, image: Image.Image) -> NDArray[np.float32]:
+        """Turn an RGB picture of any size into (3, crop_px, crop_px), contiguous."""
+        return self.normalise(self.crop(image))
 
     def crop(self, image: Image.Image) -> Image.Image:
         """Resize and crop, and leave the colours as they are: (crop_px, crop_px) RGB."""
@@ -118,76 +116,16 @@ class Preprocessing:
         right, bottom = (left + self.crop_px) * across, (top + self.crop_px) * down
         return left * across, top * down, min(right, width), min(bottom, height)
 
-    def normalise(self, pixels: Tensor) -> Tensor:
-        """
-        Scale pixels to the statistics that the model was trained with.
-
-        Args:
-            pixels: (..., 3, H, W) uint8 RGB.
-
-        Returns:
-            (..., 3, H, W) float32.
-        """
-        mean = torch.tensor(self.mean, device=pixels.device).view(3, 1, 1)
-        std = torch.tensor(self.std, device=pixels.device).view(3, 1, 1)
-        return pixels.to(torch.float32).div_(255).sub_(mean).div_(std)
+    def normalise(self, image: Image.Image) -> NDArray[np.float32]:
+        """Scale the RGB pixels to the statistics that the model was trained with: (3, H, W)."""
+        pixels = np.asarray(image).transpose(2, 0, 1).astype(np.float32, order="C")
+        # float32 throughout, and divided: torchvision's ToTensor and Normalize, bit for bit.
+        pixels /= np.float32(255)
+        pixels -= np.array(self.mean, np.float32)[:, None, None]
+        pixels /= np.array(self.std, np.float32)[:, None, None]
+        return pixels
 
 
 def _three(values: Any) -> tuple[float, float, float]:  # noqa: ANN401 - straight from JSON
     first, second, third = (float(value) for value in values)
     return first, second, third
-
-
-def _pixels(image: Image.Image) -> Tensor:
-    """Return the picture as (3, H, W) uint8."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
-
-
-@dataclass(frozen=True)
-class Augmented:
-    """A random change of the picture, then the preprocessing's own pixels and normalisation."""
-
-    change: Callable[[Image.Image], Image.Image]
-    preprocessing: Preprocessing
-
-    def __call__(self, image: Image.Image) -> Tensor:
-        """Turn an RGB picture into a float32 tensor (3, crop_px, crop_px), each time another."""
-        return self.preprocessing.normalise(_pixels(self.change(image)))
-
-
-def _changes(name: str, preprocessing: Preprocessing) -> list[Callable[[Any], Any]]:
-    """Draw from torch's global generator only, so that a seed decides all."""
-    flip = transforms.RandomHorizontalFlip()
-    crop = transforms.RandomResizedCrop(preprocessing.crop_px, scale=(0.35, 1.0))
-    return {
-        "none": [preprocessing.crop],
-        "flip": [preprocessing.crop, flip],
-        "crop": [crop, flip],
-        "color": [crop, flip, transforms.ColorJitter(0.3, 0.3, 0.3, 0.05)],
-        "trivial": [crop, flip, transforms.TrivialAugmentWide()],
-    }[name]
-
-
-AUGMENTATIONS: Final = ("none", "flip", "crop", "color", "trivial")
-
-
-def augmentation(name: str, preprocessing: Preprocessing) -> Transform:
-    """
-    Return the transform of training pictures.
-
-    Args:
-        name: ``none`` as evaluation; ``flip`` mirrors half of them; ``crop`` also cuts out a random
-            part and stretches it; ``color`` also changes the light; ``trivial`` is ``crop`` and one
-            random change of TrivialAugment (arXiv 2103.10158).
-        preprocessing: What evaluation and serving use; sizes and statistics are taken from it.
-
-    Raises:
-        HyperparameterError: There is no such augmentation.
-    """
-    if name not in AUGMENTATIONS:
-        raise HyperparameterError(
-            f"there is no augmentation {name!r}", expected=f"one of {', '.join(AUGMENTATIONS)}"
-        )
-    if name == "none":
-        return preprocessing
-    return Augmented(transforms.Compose(_changes(name, preprocessing)), preprocessing)

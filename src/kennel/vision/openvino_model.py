@@ -1,0 +1,74 @@
+"""
+OpenVINO: the only place that imports it, and how the OpenVINO files of an artifact are read.
+
+No torch. The files are written by kennel.vision.trained.
+"""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kennel.errors import ArtifactError
+from kennel.vision.artifact import OPENVINO_FILES, REMEDY, Artifact
+
+Logits = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (N, 3, S, S) to (N, classes)
+
+_TELEMETRY: Final = "openvino_telemetry"
+
+
+def library() -> Any:  # noqa: ANN401 - a module without types
+    """Return OpenVINO's module, without the one that would report each import to its makers."""
+    # Python then calls it missing, and openvino takes the empty stand-in it has for that case. The
+    # documented ways, a file in the home folder or CI=true, need a home, or tell others a lie.
+    sys.modules.setdefault(_TELEMETRY, None)  # type: ignore[arg-type] # documented of sys.modules
+    import openvino  # noqa: PLC0415 - only after that, and only where it is used
+
+    return openvino
+
+
+def verify(folder: Path, artifact: Artifact) -> None:
+    """
+    Compare the OpenVINO files with what the description says of them.
+
+    Raises:
+        ArtifactError: One is missing, torn, or of another export.
+    """
+    for name in OPENVINO_FILES:
+        try:
+            with (folder / name).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ArtifactError(
+                f"cannot read {folder / name}: {error.strerror}", remedy=REMEDY
+            ) from error
+        if digest != artifact.openvino.get(name):
+            raise ArtifactError(
+                f"{folder / name} is torn, or of another export than the description",
+                remedy=REMEDY,
+            )
+
+
+def compiled(folder: Path, *, threads: int) -> Logits:
+    """
+    Return the model as a function, computing in float32 on *threads* threads of this process.
+
+    Its threads survive no fork, so call it after. The weights are mapped from the file.
+    """
+    openvino = library()
+    model = openvino.Core().compile_model(
+        folder / OPENVINO_FILES[0],
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the CPU has it
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,  # every process would pin its threads to the same cores
+        },
+    )
+    return lambda images: model(images)[0]
