@@ -10,6 +10,7 @@ Every error that kennel raises on purpose.
   ├── RequestError              a client's mistake in a request to an endpoint, with its HTTP status
   ├── JobError                  a job or an endpoint ended badly, or was not found
   ├── LocalServerError          the local server cannot start, or does not answer
+  ├── EngineError               the Docker engine does not answer, or does not do what is asked
   └── MissingToolError          the machine lacks a program that the command needs
 
 Anything else that escapes is a bug and keeps its traceback. The AWS error codes that the local
@@ -86,6 +87,10 @@ class JobError(KennelError):
 
 class LocalServerError(KennelError):
     """The local server cannot start, or does not answer."""
+
+
+class EngineError(KennelError):
+    """The Docker engine does not answer, or does not do what is asked."""
 
 
 class MissingToolError(KennelError):
