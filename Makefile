@@ -78,6 +78,40 @@ local-stop: $(READY) ## Stop it; its jobs and objects are kept
 local-status: $(READY) ## Say whether it runs, and where
 	@$(BIN)/kennel local status
 
+##@ Images
+
+# Read by scripts/build_image.sh and docker/README.md says what they are. The build trusts what pip
+# and TLS trust on this machine, through secrets that enter no image.
+BASE_IMAGE ?=
+TORCH_VERSION ?=
+IMAGENET_WEIGHTS ?=
+PIP_CONF ?= $(firstword $(wildcard ~/.config/pip/pip.conf ~/.pip/pip.conf /etc/pip.conf))
+CA_BUNDLE ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
+export BASE_IMAGE TORCH_VERSION IMAGENET_WEIGHTS PIP_CONF CA_BUNDLE
+
+.PHONY: build
+build: build-train build-serve ## Build both images: kennel-train, and kennel-serve for CPUs
+
+.PHONY: build-train
+build-train: ## Build the training image [BASE_IMAGE= TORCH_VERSION= IMAGENET_WEIGHTS=]
+	@scripts/build_image.sh kennel-train
+
+.PHONY: build-serve
+build-serve: ## Build the serving image for CPUs [BASE_IMAGE=]
+	@scripts/build_image.sh kennel-serve
+
+.PHONY: build-gpu
+build-gpu: ## Build the serving image for GPUs, kennel-serve-gpu [BASE_IMAGE= TORCH_VERSION=]
+	@scripts/build_image.sh kennel-serve-gpu
+
+.PHONY: smoke
+smoke: ## Train, serve and predict once with the images, through docker run
+	@scripts/smoke.sh
+
+.PHONY: sbom
+sbom: ## Write the images' bills of materials into build/sbom
+	@$(PYTHON) scripts/sbom.py
+
 ##@ Develop
 
 .PHONY: setup

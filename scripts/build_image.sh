@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Build one of the images: scripts/build_image.sh kennel-train | kennel-serve | kennel-serve-gpu
+#
+# It is tagged latest and by the commit: 12 digits, and -dirty where the tree has changes. What is
+# passed on when it is set: BASE_IMAGE, TORCH_VERSION, IMAGENET_WEIGHTS; and as secrets, which enter
+# no image, PIP_CONF (a pip.conf) and CA_BUNDLE (certificates). DOCKER names another client.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+docker=${DOCKER:-docker}
+image=${1:?usage: scripts/build_image.sh kennel-train|kennel-serve|kennel-serve-gpu}
+
+fail() {
+  printf '%s\n  try: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+case $image in
+  kennel-train) arguments=(--file docker/train/Dockerfile) ;;
+  kennel-serve) arguments=(--file docker/serve/Dockerfile) ;;
+  kennel-serve-gpu) arguments=(--file docker/serve/Dockerfile --build-arg VARIANT=gpu) ;;
+  *) fail "there is no image $image" "scripts/build_image.sh kennel-train" ;;
+esac
+command -v "$docker" >/dev/null || fail "$docker is not installed" "apt-get install -y docker.io"
+said=$("$docker" version 2>&1 >/dev/null) || fail "no Docker engine answers: $said" "start it, or set DOCKER_HOST"
+
+revision=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+[[ -z $(git status --porcelain 2>/dev/null) ]] || revision+=-dirty
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
+
+arguments+=(--tag "$image:latest" --tag "$image:$revision")
+arguments+=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision")
+passed=(BASE_IMAGE TORCH_VERSION)
+[[ $image != kennel-train ]] || passed+=(IMAGENET_WEIGHTS)
+for name in "${passed[@]}"; do
+  [[ -z ${!name:-} ]] || arguments+=(--build-arg "$name=${!name}")
+done
+for name in PIP_CONF CA_BUNDLE; do
+  [[ -z ${!name:-} ]] || arguments+=(--secret "id=${name,,},src=${!name}")
+done
+
+DOCKER_BUILDKIT=1 "$docker" build "${arguments[@]}" .
+"$docker" image inspect --format "$image:$revision {{.Size}}" "$image:latest" |
+  awk '{printf "%s  %.2f GB\n", $1, $2 / 1e9}'
