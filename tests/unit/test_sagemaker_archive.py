@@ -42,7 +42,7 @@ def test_what_is_packed_is_unpacked(folder, tmp_path):
     """
     Files and folders come back with their bytes, and what can be run still can.
     """
-    archive.pack(folder, tmp_path / "model.tar.gz")
+    archive.pack([folder], tmp_path / "model.tar.gz")
     archive.unpack(tmp_path / "model.tar.gz", tmp_path / "again")
 
     assert (tmp_path / "again" / "weights.pt").read_bytes() == b"weights"
@@ -53,7 +53,7 @@ def test_owners_and_permissions_are_a_containers(folder, tmp_path):
     """
     Whoever packed it, the archive belongs to root and can be read by all.
     """
-    archive.pack(folder, tmp_path / "model.tar.gz")
+    archive.pack([folder], tmp_path / "model.tar.gz")
 
     with tarfile.open(tmp_path / "model.tar.gz") as tar:
         found = {m.name: (m.uid, m.gid, m.uname, oct(m.mode)) for m in tar}
@@ -73,7 +73,7 @@ def test_links_inside_stay_links_and_links_outside_become_files(folder, tmp_path
     (folder / "copied.txt").symlink_to(tmp_path / "outside.txt")
     (folder / "dangling").symlink_to(tmp_path / "nowhere")
 
-    archive.pack(folder, tmp_path / "model.tar.gz")
+    archive.pack([folder], tmp_path / "model.tar.gz")
     archive.unpack(tmp_path / "model.tar.gz", tmp_path / "again")
 
     again = tmp_path / "again"
@@ -124,7 +124,7 @@ def test_a_torn_archive_is_refused(folder, tmp_path):
     Half an archive is an error that says what was expected, not half a model.
     """
     path = tmp_path / "model.tar.gz"
-    archive.pack(folder, path)
+    archive.pack([folder], path)
     path.write_bytes(path.read_bytes()[:-40])
 
     with pytest.raises(ArtifactError, match="cannot be unpacked"):

@@ -25,6 +25,7 @@ def mounted(objects, tmp_path):
 
     def provide(modes, *, mode="File", **options):
         job = {
+            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
             "AlgorithmSpecification": {"TrainingInputMode": mode},
             "InputDataConfig": [
                 {
@@ -35,7 +36,7 @@ def mounted(objects, tmp_path):
                 for prefix, own in modes.items()
             ],
         }
-        mounts = inputs.provide(objects, job, tmp_path / "ml", hosts=1, **options)
+        mounts = inputs.provide(objects, job, tmp_path / "ml", **options)
         return [mount.target for mount in mounts]
 
     return provide

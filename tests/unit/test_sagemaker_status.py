@@ -10,6 +10,7 @@ from kennel.local.sagemaker.training import status
 from kennel.local.sagemaker.training.jobs import stopping
 from kennel.local.sagemaker.training.outcome import algorithm_error, outcome, wants_model
 
+LATE = "MaxRuntimeExceeded"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -75,7 +76,7 @@ def test_the_end_has_its_times():
     """
     Training and billable time are whole seconds from the start on the instance, at least one.
     """
-    job = status.ended(running(), "Completed", at(61))
+    job = status.ended(running(), "Completed", at(61), billed_s=60.0)
 
     assert job["TrainingEndTime"] == at(61)
     assert job["TrainingTimeInSeconds"] == job["BillableTimeInSeconds"] == 60
@@ -87,7 +88,7 @@ def test_a_job_that_never_ran_has_no_times():
     """
     One that was stopped while it waited was never billed.
     """
-    job = status.ended(status.created(START), "Stopped", at(9))
+    job = status.ended(status.created(START), "Stopped", at(9), billed_s=0.0)
 
     assert not {"TrainingTimeInSeconds", "TrainingEndTime"} & job.keys()
 
@@ -121,7 +122,9 @@ def test_without_a_failure_file_the_log_speaks():
         pytest.param("InProgress", {}, None, "Failed", id="lost"),
         pytest.param("Stopping", {}, 0, "Stopped", id="stopped"),
         pytest.param("Stopping", {}, 137, "Stopped", id="killed"),
-        pytest.param("Stopping", {"IsLate": True}, 0, "MaxRuntimeExceeded", id="late"),
+        pytest.param(
+            "Stopping", {"Exceeded": "MaxRuntimeExceeded"}, 0, "MaxRuntimeExceeded", id="late"
+        ),
     ],
 )
 def test_how_a_job_ends(job_status, local, code, expected):

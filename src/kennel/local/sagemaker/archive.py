@@ -7,7 +7,7 @@ What an archive holds is the containers' business (kennel.vision.artifact).
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -25,16 +25,16 @@ def is_empty(folder: Path) -> bool:
     return next(entries(folder), None) is None
 
 
-def pack(folder: Path, archive: Path) -> None:
+def pack(folders: Sequence[Path], archive: Path) -> None:
     """
-    Write everything below *folder* to a gzipped tar archive, as root owns it.
+    Write everything below *folders* to one gzipped tar archive, as root owns it; see merged.
 
     Symbolic links that stay inside are kept, relative; what one outside points to is packed in its
     place when it is a file. Sockets, pipes and devices are left out.
     """
     with tarfile.open(archive, "w:gz", compresslevel=GZIP_LEVEL) as tar:
-        for path in entries(folder):
-            info = describe(tar, path, folder)
+        for place, path in merged(folders).items():
+            info = describe(tar, path, base(path, place))
             if info.isreg():
                 with path.open("rb") as file:
                     tar.addfile(info, file)
@@ -51,6 +51,31 @@ def entries(folder: Path) -> Iterator[Path]:
             is_kept = stays_inside(path, folder) if path.is_symlink() else path.is_dir()
             if path.is_file() or is_kept:
                 yield path
+
+
+def merged(folders: Sequence[Path]) -> dict[Path, Path]:
+    """
+    Return what can be packed below several folders as if they were one: place → path.
+
+    Where two have something with the same name, other than folders, the first one's is taken.
+    """
+    found: dict[Path, Path] = {}
+    for folder in folders:
+        for path in entries(folder):
+            place = path.relative_to(folder)
+            if all(stays_folder(found, above) for above in place.parents):
+                found.setdefault(place, path)
+    return found
+
+
+def stays_folder(found: Mapping[Path, Path], place: Path) -> bool:
+    """Return whether *place* can be a folder beside what has been found."""
+    return place not in found or (found[place].is_dir() and not found[place].is_symlink())
+
+
+def base(path: Path, place: Path) -> Path:
+    """Return the folder in which *path* is at *place*."""
+    return path.parents[len(place.parts) - 1]
 
 
 def as_text(name: str) -> str:

@@ -7,8 +7,9 @@ from kennel.local.resources import Document
 from kennel.local.runtimes.protocol import Status
 from kennel.local.sagemaker.names import TRAINING_JOB
 from kennel.local.sagemaker.platform import Platform
+from kennel.local.sagemaker.training import hosts
 from kennel.local.sagemaker.training.record import has_ended
-from kennel.local.sagemaker.training.run import Run, launch_id
+from kennel.local.sagemaker.training.run import Run
 from kennel.local.sagemaker.training.slots import Slots
 
 CLOSE_WAIT_S = 5
@@ -36,9 +37,7 @@ class Driver:
 
     def stop(self, name: str) -> None:
         """Let a job that is Stopping know it."""
-        run, _ = self._running.get(name, (None, None))
-        if run is not None:
-            run.stopping.set()
+        if name in self._running:
             self.slots.wake()
 
     def resume(self) -> None:
@@ -48,7 +47,8 @@ class Driver:
             self.start(job["TrainingJobName"])
 
     def _order(self, job: Document) -> tuple[bool, float]:
-        state = self.platform.runtime.poll(launch_id(job["TrainingJobName"]))
+        first, *_ = hosts.of_job(job, self.platform.folder)
+        state = self.platform.runtime.poll(first.launch_id)
         return state.status is not Status.RUNNING, job["CreationTime"].timestamp()
 
     def close(self) -> None:

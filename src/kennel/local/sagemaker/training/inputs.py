@@ -14,7 +14,8 @@ from kennel.local.s3 import index, mounts
 from kennel.local.s3.objects import Objects
 from kennel.local.sagemaker import s3_uri
 from kennel.local.sagemaker.names import invalid
-from kennel.local.sagemaker.training.layout import distribution, input_mode
+from kennel.local.sagemaker.training import cluster
+from kennel.local.sagemaker.training.layout import input_mode
 from kennel.local.wire.errors import ApiError
 
 # Objects of one job that are linked rather than viewed: a fraction of a second.
@@ -52,15 +53,15 @@ def no_objects(uri: str, region: str, role: str) -> ApiError:
 
 
 def provide(
-    objects: Objects, job: Document, root: Path, *, hosts: int, linked: int = LINKED_OBJECTS
+    objects: Objects, job: Document, root: Path, *, index: int = 0, linked: int = LINKED_OBJECTS
 ) -> list[Mount]:
     """
-    Make each channel of the first host, as links or, where a mount is right, as that.
+    Make each channel of one host, as links or, where a mount is right, as that.
 
     Args:
         root: The host's /opt/ml; links are made below it.
-        hosts: How many hosts share a channel that is sharded.
-        linked: How many objects of the job are linked at most where a mount is possible.
+        index: Of the host, counted from 0.
+        linked: How many objects of the host are linked at most where a mount is possible.
 
     Returns:
         The mounts that the container needs.
@@ -72,10 +73,13 @@ def provide(
     needed = []
     paths = ContainerPaths(root)
     left = linked
+    machines = cluster.instances(job["ResourceConfig"])
     for channel in job.get("InputDataConfig", []):
+        if machines[index] not in cluster.receivers(machines, channel):
+            continue
         target = paths.channel(channel["ChannelName"])
         bucket, prefix = s3_uri.split(channel["DataSource"]["S3DataSource"]["S3Uri"])
-        shard = (0, hosts) if distribution(channel) == "ShardedByS3Key" and hosts > 1 else None
+        shard = cluster.share(machines[index], machines, channel)
         is_small = mounts.count(objects, bucket, prefix, left + 1) <= left
         is_snapshot = shard or (is_small and input_mode(job, channel) == "File")
         folder = None if is_snapshot else mounts.source(objects, bucket, prefix)

@@ -1,6 +1,6 @@
 """The operations of training jobs: create, describe, list, stop, delete."""
 
-import time
+from functools import partial
 from typing import Any
 
 from kennel.local.resources import LOCAL, Document
@@ -9,7 +9,7 @@ from kennel.local.sagemaker.listing import page
 from kennel.local.sagemaker.names import TRAINING_JOB, invalid
 from kennel.local.sagemaker.platform import Platform, now
 from kennel.local.sagemaker.tags import Tags
-from kennel.local.sagemaker.training import checks, inputs, status
+from kennel.local.sagemaker.training import checks, inputs, spot, status
 from kennel.local.sagemaker.training.driver import Driver
 from kennel.local.sagemaker.training.record import has_ended
 from kennel.local.wire.context import region
@@ -83,6 +83,15 @@ class TrainingJobs:
         self.driver.stop(name)
         return {}
 
+    def interrupt(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Answer what AWS has no operation for: a Spot interruption of a job that is training."""
+        name, moment = params["TrainingJobName"], now()
+        away_s = params["CapacityAwayInSeconds"]
+        change = partial(spot.interrupted, away_s=away_s, moment=moment)
+        if self.resources.change(KIND, name, change) is None:
+            raise missing()
+        return {}
+
     def delete(self, params: dict[str, Any]) -> dict[str, Any]:
         """Answer DeleteTrainingJob; its objects and logs stay, as AWS leaves them."""
         name = params["TrainingJobName"]
@@ -109,16 +118,13 @@ def document(params: dict[str, Any]) -> Document:
     """Return the document of a new job: the request, its state, and what only the server needs."""
     name = params["TrainingJobName"]
     request = {member: value for member, value in params.items() if member != "Tags"}
+    moment = now()
     return {
         **request,
         "TrainingJobArn": TRAINING_JOB.arn(name),
-        **status.created(now()),
+        **status.created(moment),
         **rule_statuses(request),
-        LOCAL: {
-            "Region": region(),
-            "LogStream": f"{name}/algo-1-{int(time.time())}",
-            "LogOffset": 0,
-        },
+        LOCAL: {"Region": region(), **spot.first_attempt(request, moment)},
     }
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from kennel.contract import ContainerPaths
 from kennel.local import environment as client_environment
 from kennel.local.resources import Document
+from kennel.local.sagemaker.training import cluster
 
-GROUP = "homogeneousCluster"  # SageMaker's name of the one group of a job without groups
 NETWORK_INTERFACE = "eth0"
 # Below /opt/ml, where the files are hard links to objects, which nobody may write into
 LINKED = str(ContainerPaths().data.relative_to(ContainerPaths().root))
@@ -35,20 +35,23 @@ def write(root: Path, documents: Mapping[str, Any]) -> ContainerPaths:
     return paths
 
 
-def documents(job: Document, hosts: Sequence[str], base_dir: Path) -> dict[str, Any]:
+def documents(
+    job: Document, hosts: Sequence[str], base_dir: Path, index: int = 0
+) -> dict[str, Any]:
     """
-    Return the configuration files of the first host, by name.
+    Return the configuration files of one host, by name.
 
     Args:
         job: The job's document.
         hosts: The names of all its instances.
         base_dir: What the container knows as /opt/ml.
+        index: Of the host, counted from 0.
     """
     paths = ContainerPaths(base_dir)
     files: dict[str, Any] = {
         paths.hyperparameters.name: job.get("HyperParameters", {}),
-        paths.input_data_config.name: input_data_config(job),
-        paths.resource_config.name: resource_config(job["ResourceConfig"], hosts),
+        paths.input_data_config.name: input_data_config(job, index),
+        paths.resource_config.name: resource_config(job["ResourceConfig"], hosts, index),
     }
     if "CheckpointConfig" in job:
         local = checkpoint_folder(job, base_dir)
@@ -56,16 +59,18 @@ def documents(job: Document, hosts: Sequence[str], base_dir: Path) -> dict[str, 
     return files | {name: job[part] for part, name in VERBATIM.items() if part in job}
 
 
-def input_data_config(job: Document) -> dict[str, Any]:
-    """Return inputdataconfig.json: a member for each channel."""
+def input_data_config(job: Document, index: int = 0) -> dict[str, Any]:
+    """Return inputdataconfig.json: a member for each channel that the host gets."""
+    machines = cluster.instances(job["ResourceConfig"])
     return {
         channel["ChannelName"]: {
             **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
             "TrainingInputMode": input_mode(job, channel),
-            "S3DistributionType": distribution(channel),
+            "S3DistributionType": cluster.distribution(channel),
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         }
         for channel in job.get("InputDataConfig", [])
+        if machines[index] in cluster.receivers(machines, channel)
     }
 
 
@@ -74,33 +79,25 @@ def input_mode(job: Document, channel: Document) -> str:
     return str(channel.get("InputMode", job["AlgorithmSpecification"]["TrainingInputMode"]))
 
 
-def distribution(channel: Document) -> str:
-    """Return how a channel's objects are shared out among the hosts."""
-    source = channel["DataSource"]["S3DataSource"]
-    return str(source.get("S3DataDistributionType", "FullyReplicated"))
-
-
-def resource_config(resources: Document, hosts: Sequence[str]) -> dict[str, Any]:
-    """Return resourceconfig.json of the first host."""
-    group = (resources.get("InstanceGroups") or [{}])[0]
-    kind = instance_type(resources)
-    name = group.get("InstanceGroupName", GROUP)
+def resource_config(resources: Document, hosts: Sequence[str], index: int = 0) -> dict[str, Any]:
+    """Return resourceconfig.json of one host."""
+    machines = cluster.instances(resources)
+    named = list(zip(machines, hosts, strict=True))
     return {
-        "current_host": hosts[0],
-        "current_instance_type": kind,
-        "current_group_name": name,
+        "current_host": hosts[index],
+        "current_instance_type": machines[index].type,
+        "current_group_name": machines[index].group,
         "hosts": list(hosts),
         "instance_groups": [
-            {"instance_group_name": name, "instance_type": kind, "hosts": list(hosts)}
+            {
+                "instance_group_name": name,
+                "instance_type": kind,
+                "hosts": [host for machine, host in named if machine.group == name],
+            }
+            for name, kind in dict.fromkeys((machine.group, machine.type) for machine in machines)
         ],
         "network_interface_name": NETWORK_INTERFACE,
     }
-
-
-def instance_type(resources: Document) -> str:
-    """Return the instance type of a job's ResourceConfig: of the first group where it has some."""
-    group = (resources.get("InstanceGroups") or [{}])[0]
-    return str(resources.get("InstanceType") or group.get("InstanceType", ""))
 
 
 def checkpoint_folder(job: Document, base_dir: Path) -> Path:

@@ -1,4 +1,4 @@
-"""How a training job ends, decided from how its container ended. Pure, but for read_failure."""
+"""How a training job ends, decided from how its containers did. Pure, but for the failure file."""
 
 import os
 import stat
@@ -15,21 +15,46 @@ VANISHED = (
 )
 
 
-def outcome(job: Document, state: State, failure: str, last_words: str) -> tuple[str, str]:
+def outcome(
+    job: Document, state: State, failure: str, last_words: str, *, host: str = ""
+) -> tuple[str, str]:
     """
     Return the last secondary status of a job, and the reason if it failed.
 
     Args:
-        failure: The container's failure file, empty when it wrote none.
+        state: Of the host that was the first to fail; of any, when none did.
+        failure: That host's failure file, empty when it wrote none.
         last_words: The end of its output.
+        host: What it is called, when there are several.
     """
-    if job["TrainingJobStatus"] == "Stopping":
-        return ("MaxRuntimeExceeded" if job[LOCAL].get("IsLate") else "Stopped"), ""
+    if job["TrainingJobStatus"] == "Stopping" and job[LOCAL].get("FailedHost") is None:
+        return job[LOCAL].get("Exceeded") or "Stopped", ""
     if state.exit_code is None:
-        return "Failed", VANISHED
+        return "Failed", VANISHED + (f" (host: {host})" if host else "")
     if state.exit_code == 0:
         return "Completed", ""
-    return "Failed", algorithm_error(failure, state.exit_code, last_words, state.reason)
+    known = ", ".join(filter(None, [host and f"host: {host}", state.reason]))
+    return "Failed", algorithm_error(failure, state.exit_code, last_words, known)
+
+
+def failing(job: Document, index: int) -> Document:
+    """Return *job* with which host was the first to fail; one that is being ended does not."""
+    is_ending = job["TrainingJobStatus"] == "Stopping" or job["SecondaryStatus"] == "Interrupted"
+    if is_ending or job[LOCAL].get("FailedHost") is not None:
+        return job
+    return job | {LOCAL: job[LOCAL] | {"FailedHost": index}}
+
+
+def wrote_at(failure: Path) -> float:
+    """
+    Return when a host failed, to compare with others: those without a failure file come first.
+
+    They were killed, most likely, and the others tell of connections that broke with them.
+    """
+    try:
+        return failure.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def algorithm_error(failure: str, exit_code: int, last_words: str, reason: str = "") -> str:

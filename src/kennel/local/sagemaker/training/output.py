@@ -1,4 +1,4 @@
-"""What a training container says: its lines to CloudWatch Logs, its metrics to its record."""
+"""What a training container says: its lines to CloudWatch Logs, its metrics to the job's record."""
 
 import time
 from pathlib import Path
@@ -16,18 +16,20 @@ PASS_S = 0.5  # what a container that runs may hold up who watches over it by ta
 
 class Output:
     """
-    The output of one job.
+    The output of one host of a job; its metrics are the job's, whichever host they are from.
 
     Args:
+        index: Of the host.
         path: The file that the container's output is appended to.
     """
 
-    def __init__(self, logs: Logs, record: Record, path: Path) -> None:
+    def __init__(self, logs: Logs, record: Record, index: int, path: Path) -> None:
         self.logs = logs
         self.record = record
+        self.index = index
         self.path = path
         job = record.read()
-        self.stream = job[LOCAL]["LogStream"]
+        self.stream = job[LOCAL]["Streams"][index]["Name"]
         self.regexes = metrics.compiled(job["AlgorithmSpecification"].get("MetricDefinitions", []))
         logs.append(TRAINING_LOG_GROUP, self.stream, [])  # it is there before the first line
 
@@ -45,17 +47,21 @@ class Output:
 
     def _store_some(self, *, ended: bool) -> bool:
         """Store some lines and, in the same transaction, how far the file was read."""
-        before = self.record.read()[LOCAL]["LogOffset"]
+        before = self.record.read()[LOCAL]["Streams"][self.index]["Offset"]
         lines, offset = log_lines.read_lines(self.path, before, ended=ended)
         if offset == before:
             return False
         with self.record.resources.database.transaction():
             self.logs.append(TRAINING_LOG_GROUP, self.stream, log_lines.events(lines))
-            self.record.change_local(LogOffset=offset)
-            self.record.change(lambda job: self._with_metrics(job, lines))
+            self.record.change(lambda job: self._read(job, lines, offset))
         return True
 
-    def _with_metrics(self, job: Document, lines: list[str]) -> Document:
-        """Return the job with the last value of each metric."""
+    def _read(self, job: Document, lines: list[str], offset: int) -> Document:
+        """Return the job with how far its output was read, and the last value of each metric."""
+        streams = [dict(stream) for stream in job[LOCAL]["Streams"]]
+        streams[self.index]["Offset"] = offset
         known = job.get("FinalMetricDataList", [])
-        return job | {"FinalMetricDataList": metrics.latest(known, self.regexes, lines, now())}
+        return job | {
+            "FinalMetricDataList": metrics.latest(known, self.regexes, lines, now()),
+            LOCAL: job[LOCAL] | {"Streams": streams},
+        }

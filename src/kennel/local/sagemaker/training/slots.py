@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 # Two jobs share a small machine rather than wait for each other; above that, one for each core.
 DEFAULT_SLOTS = max(2, os.cpu_count() or 1)
+ASK_S = 1.0
 
 
 class Slots:
@@ -26,7 +27,7 @@ class Slots:
         Hold a place; yields False, without one, when *give_up* says so before it is our turn.
 
         Args:
-            give_up: Asked whenever wake is called.
+            give_up: Asked every second, and whenever wake is called.
             waiting: Called once when there is no free place.
         """
         mine = self._wait(give_up, waiting)
@@ -47,11 +48,14 @@ class Slots:
         if full:
             waiting()
         with self._changed:
-            self._changed.wait_for(lambda: give_up() or self._is_turn(ticket))
-            mine = self._is_turn(ticket) and not give_up()
-            self._free -= mine
-            self._queue.remove(ticket)
-            self._changed.notify_all()
+            try:
+                while not self._changed.wait_for(lambda: give_up() or self._is_turn(ticket), ASK_S):
+                    pass
+                mine = self._is_turn(ticket) and not give_up()
+                self._free -= mine
+            finally:
+                self._queue.remove(ticket)
+                self._changed.notify_all()
         return mine
 
     def _is_turn(self, ticket: object) -> bool:

@@ -14,11 +14,14 @@ MESSAGES = {
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
     "Uploading": "Uploading generated training model",
+    "Interrupted": "The Spot instances are taken back: the last checkpoints are being stored",
+    "Restarting": "Waiting for Spot capacity, to go on from the last checkpoint",
     "Stopping": "Stopping the training job",
     "Completed": "Training job completed",
     "Failed": "Training job failed",
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job wait time exceeded MaxWaitTimeInSeconds provided",
 }
 PROGRESS = ("Starting", "Pending", "Downloading", "Training", "Uploading")  # in this order
 PRIMARY = {
@@ -27,6 +30,7 @@ PRIMARY = {
     "Stopping": "Stopping",
     "Stopped": "Stopped",
     "MaxRuntimeExceeded": "Stopped",
+    "MaxWaitTimeExceeded": "Stopped",
 }
 
 
@@ -62,23 +66,35 @@ def advance(job: Document, secondary: str, now: datetime, message: str = "") -> 
 
 
 def has_reached(job: Document, secondary: str) -> bool:
-    """Return whether a job at work is in *secondary*, or beyond it."""
+    """
+    Return whether a job at work is in *secondary*, or beyond it.
+
+    One that is interrupted is beyond all of it, until it is Restarting and begins anew.
+    """
     current = job.get("SecondaryStatus")
+    if current == "Interrupted" and secondary in PROGRESS:
+        return True
     if current not in PROGRESS or secondary not in PROGRESS:
         return False
     return PROGRESS.index(current) >= PROGRESS.index(secondary)
 
 
-def ended(job: Document, secondary: str, now: datetime, reason: str = "") -> Document:
-    """Return *job* at its end: with its times, and with the reason when it failed."""
+def ended(
+    job: Document, secondary: str, now: datetime, reason: str = "", *, billed_s: float
+) -> Document:
+    """
+    Return *job* at its end: with its times, and with the reason when it failed.
+
+    Args:
+        billed_s: For how long it had instances.
+    """
     last = advance(job, secondary, now, reason)
     last["SecondaryStatusTransitions"][-1]["EndTime"] = now
     started = job.get("TrainingStartTime")
     if started is not None:
-        seconds = max(1, round((now - started).total_seconds()))
         last |= {
             "TrainingEndTime": now,
-            "TrainingTimeInSeconds": seconds,
-            "BillableTimeInSeconds": seconds,
+            "TrainingTimeInSeconds": max(1, round((now - started).total_seconds())),
+            "BillableTimeInSeconds": max(1, round(billed_s)),
         }
     return last | ({"FailureReason": reason} if reason else {})

@@ -1,5 +1,6 @@
 """What a training job leaves in S3: its artifact and its output data."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from kennel.contract import MODEL_ARCHIVE, OUTPUT_ARCHIVE, ContainerPaths
@@ -25,32 +26,35 @@ def model_uri(job: Document) -> str:
     return output_uri(job, MODEL_ARCHIVE if is_compressed(job) else "model/")
 
 
-def upload(objects: Objects, job: Document, root: Path, *, with_model: bool) -> None:
+def upload(
+    objects: Objects, job: Document, hosts: Sequence[ContainerPaths], *, with_model: bool
+) -> None:
     """
-    Store what stands below *root*, which is the container's /opt/ml and no longer in use.
+    Store what the hosts have left in their /opt/ml, which are no longer in use, as one.
 
     Args:
+        hosts: What has the same name is stored as the first that has it left it.
         with_model: Store /opt/ml/model too.
 
     Raises:
         ApiError: The bucket has gone.
     """
-    paths = ContainerPaths(root)
-    if not archive.is_empty(paths.output_data):
-        store(objects, job, paths.output_data, OUTPUT_ARCHIVE)
+    data = [paths.output_data for paths in hosts]
+    if not all(map(archive.is_empty, data)):
+        store(objects, job, data, OUTPUT_ARCHIVE)
     if with_model:
-        store(objects, job, paths.model, MODEL_ARCHIVE)
+        store(objects, job, [paths.model for paths in hosts], MODEL_ARCHIVE)
 
 
-def store(objects: Objects, job: Document, folder: Path, name: str) -> None:
-    """Store one folder, as an archive called *name* or file by file."""
+def store(objects: Objects, job: Document, folders: Sequence[Path], name: str) -> None:
+    """Store what is in *folders*, as an archive called *name* or file by file."""
     if is_compressed(job):
-        packed = folder.parent / f".{name}"
-        archive.pack(folder, packed)
+        packed = folders[0].parent / f".{name}"
+        archive.pack(folders, packed)
         bucket, key = s3_uri.split(output_uri(job, name))
         objects.put_file(bucket, key, packed, content_type="application/x-tar", move=True)
         return
     bucket, prefix = s3_uri.split(output_uri(job, name.partition(".")[0]))
-    for path in filter(Path.is_file, archive.entries(folder)):
-        name = archive.as_text(str(path.relative_to(folder)))
-        objects.put_file(bucket, f"{prefix}/{name}", path)
+    for place, path in archive.merged(folders).items():
+        if path.is_file():
+            objects.put_file(bucket, f"{prefix}/{archive.as_text(str(place))}", path)

@@ -1,0 +1,178 @@
+"""
+One attempt at a training job: its hosts from their launch to their end.
+
+Every step is written down before it is taken and can be taken again, so that an attempt goes on
+from wherever the server was killed: the containers themselves run on meanwhile. What comes before
+and after it, and whether another follows, is in run.
+"""
+
+import shutil
+import time
+from functools import cached_property
+
+from kennel.local.resources import LOCAL, Document
+from kennel.local.runtimes.protocol import Launch, State, Status
+from kennel.local.sagemaker.platform import Platform, now
+from kennel.local.sagemaker.training import hosts as members
+from kennel.local.sagemaker.training import inputs, layout, limits, outcome, spot, status
+from kennel.local.sagemaker.training.checkpoints import Checkpoints
+from kennel.local.sagemaker.training.hosts import Group, Host
+from kennel.local.sagemaker.training.output import Output
+from kennel.local.sagemaker.training.record import Closing, Record, seconds_since
+
+POLL_S = 0.1  # between two looks at the output; the end itself is noticed at once
+CHECKPOINT_INTERVAL_S = 1.0
+BEFORE_LAUNCH = ("Starting", "Pending", "Downloading")
+
+
+class Attempt:
+    """The hosts of one job, as long as they live."""
+
+    def __init__(self, platform: Platform, record: Record) -> None:
+        self.platform = platform
+        self.runtime = platform.runtime
+        self.record = record
+        self.folder = platform.folder / record.name
+        self.hosts = members.of_job(record.read(), self.folder)
+        self.group = Group(self.runtime, self.hosts)
+        self.is_terminated = False  # by this server
+        self.is_failing = False
+
+    def run(self, *, may_launch: bool) -> list[State]:
+        """Launch the hosts unless that has been done, and return how each of them ended."""
+        job, states = self.record.read(), self.group.poll()
+        if limits.must_end(job, now()):
+            self._end()
+        elif may_launch and job["SecondaryStatus"] in BEFORE_LAUNCH and not started(states):
+            self._launch()
+            return self._follow()
+        return states if all(s.status is Status.ABSENT for s in states) else self._follow()
+
+    # Launch
+
+    def _launch(self) -> None:
+        """Lay everything out and start the containers."""
+        moment = now()
+        job = self.record.change(
+            lambda job: spot.started(status.advance(job, "Downloading", moment), moment)
+        )
+        self.remove()
+        image = job["AlgorithmSpecification"]["TrainingImage"]
+        names = self.runtime.hosts(image, len(self.hosts))
+        launches = [self._laid_out(job, host, names) for host in self.hosts]
+        for checkpoints in self.checkpoints:
+            checkpoints.restore()
+        for launch in launches:
+            self.runtime.start(launch)
+
+    def _laid_out(self, job: Document, host: Host, names: list[str]) -> Launch:
+        """Make a host's folder, and return its container."""
+        image, root, index = (
+            job["AlgorithmSpecification"]["TrainingImage"],
+            host.paths.root,
+            host.instance.index,
+        )
+        base_dir = self.runtime.base_dir(image, root)
+        layout.write(root, layout.documents(job, names, base_dir, index))
+        entrypoint, arguments = layout.command(job)
+        url = self.runtime.server_url(image, self.platform.endpoint_url)
+        return Launch(
+            id=host.launch_id,
+            image=image,
+            role="train",
+            root=root,
+            arguments=arguments,
+            entrypoint=entrypoint,
+            mounts=tuple(inputs.provide(self.platform.objects, job, root, index=index)),
+            environment=layout.environment(job, region=job[LOCAL]["Region"], endpoint_url=url),
+            hostname=names[index],
+            network=self.hosts[0].launch_id,
+            instance_type=host.instance.type,
+            read_only=(layout.LINKED,),
+        )
+
+    @cached_property
+    def checkpoints(self) -> list[Checkpoints]:
+        """Each host's checkpoints, if there are to be any; values which know what S3 has."""
+        job = self.record.read()
+        if "CheckpointConfig" not in job:
+            return []
+        return [
+            Checkpoints(
+                self.platform.objects,
+                layout.checkpoint_folder(job, host.paths.root),
+                job["CheckpointConfig"]["S3Uri"],
+                host.folder / "copies",
+            )
+            for host in self.hosts
+        ]
+
+    # While they run
+
+    def _follow(self) -> list[State]:
+        """Watch over the containers until all have ended, and return how."""
+        self.record.advance("Training")
+        outputs = [
+            Output(self.platform.logs, self.record, host.instance.index, path)
+            for host, path in zip(self.hosts, map(self.runtime.output, self.group.ids), strict=True)
+        ]
+        synced = time.monotonic()
+        while members.are_running(states := self.group.wait(POLL_S)):
+            for output in outputs:
+                output.store(ended=False)
+            if self.platform.closing.is_set():
+                raise Closing
+            self._note_failure(states)
+            self._enforce_limits()
+            if time.monotonic() - synced >= CHECKPOINT_INTERVAL_S:
+                self.sync(ended=False)
+                synced = time.monotonic()
+        self._note_failure(states)
+        for output in outputs:
+            output.store(ended=True)
+        return states
+
+    def _note_failure(self, states: list[State]) -> None:
+        """Write down which host was the first to fail: the others' ends follow from that."""
+        if self.is_failing:
+            return
+        pairs = zip(self.hosts, states, strict=True)
+        failed = [host for host, state in pairs if members.has_failed(state)]
+        if failed:
+            first = min(failed, key=lambda host: outcome.wrote_at(host.paths.failure))
+            self.record.change(lambda job: outcome.failing(job, first.instance.index))
+            self.is_failing = True
+
+    def _enforce_limits(self) -> None:
+        """Send SIGTERM when the job is to stop or has run too long, SIGKILL if that is ignored."""
+        job = self.record.read()
+        if not limits.must_end(job, now()):
+            return
+        if not self.is_terminated:
+            self._end()
+        elif seconds_since(job[LOCAL], "TerminatedAt") >= limits.grace_s(job):
+            self.group.kill()
+
+    def _end(self) -> None:
+        """Write down that, when and why the job is being ended, then send SIGTERM."""
+        moment = now()
+        self.record.change(lambda job: limits.ending(job, moment))
+        self.is_terminated = True
+        self.group.terminate()
+
+    # The end
+
+    def sync(self, *, ended: bool) -> None:
+        """Store the checkpoints; of files with the same name the first host's comes last."""
+        for checkpoints in reversed(self.checkpoints):
+            checkpoints.sync(ended=ended)
+
+    def remove(self) -> None:
+        """Leave nothing of the hosts on this machine."""
+        self.group.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def started(states: list[State]) -> bool:
+    """Return whether all containers have been started; only some is as good as none."""
+    return all(state.status is not Status.ABSENT for state in states)
