@@ -13,6 +13,9 @@ The Docker engine of this machine; nothing else in kennel imports the docker SDK
     engine.containers(labels)                     every Found with these labels
     engine.output(container, follow=False)        whole lines, or binary pieces, as they come
     engine.archive(container, path)               a file or folder of it as a tar, or None
+    engine.put(container, folder, archive)        the other way, also before it is started
+    engine.make_volume(name, labels), engine.remove_volume(name)
+    engine.history(name), engine.saved(name)      what made an image's layers, and all their files
     engine.make_network(name, labels), engine.remove_network(name), engine.networks(labels)
 
 ``connection`` finds the engine, ``client`` talks to it, ``values`` are what goes in and comes out,
@@ -22,6 +25,6 @@ kennel.local.runtimes.docker runs jobs and endpoints, kennel.checking judges ima
 
 from kennel.engine.client import Engine, StartError
 from kennel.engine.connection import connect
-from kennel.engine.values import Bind, Container, Found, Image
+from kennel.engine.values import Bind, Container, Found, Image, Volume
 
-__all__ = ["Bind", "Container", "Engine", "Found", "Image", "StartError", "connect"]
+__all__ = ["Bind", "Container", "Engine", "Found", "Image", "StartError", "Volume", "connect"]

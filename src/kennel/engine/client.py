@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from ipaddress import IPv4Network
-from typing import Any
+from typing import IO, Any, cast
 
 import docker
 import requests
@@ -83,6 +83,16 @@ class Engine:
         with asking(f"pull the image {name}"):
             return values.image(self._client.images.pull(name).attrs)
 
+    def history(self, name: str) -> list[Mapping[str, Any]]:
+        """Return what made each layer of an image, the last first, as ``docker history`` does."""
+        with asking(f"tell the history of the image {name}"):
+            return list(self._api.history(name))  # type: ignore[no-untyped-call] # the stubs lack it
+
+    def saved(self, name: str) -> Iterator[bytes]:
+        """Yield an image with all its layers as ``docker save`` writes it: a tar, in blocks."""
+        with asking(f"save the image {name}"):
+            yield from self._api.get_image(name)
+
     # Containers
 
     def create(self, container: Container) -> str:
@@ -98,6 +108,10 @@ class Engine:
             mounts=[
                 Mount(bind.target, str(bind.source), type="bind", read_only=bind.read_only)
                 for bind in container.binds
+            ]
+            + [
+                Mount(volume.target, volume.name, read_only=volume.read_only, no_copy=True)
+                for volume in container.volumes
             ],
             port_bindings=None if port is None else {port: (LOOPBACK, None)},
             network_mode=container.network,
@@ -252,6 +266,35 @@ class Engine:
             blocks: Iterator[bytes] = self._api.get_archive(container, path)[0]
             return blocks
         return None
+
+    def put(self, container: str, folder: str, archive: IO[bytes]) -> None:
+        """
+        Unpack an archive into a folder of a container, which need not run.
+
+        Args:
+            archive: A tar, plain or compressed with gzip, bzip2 or xz.
+        """
+        with asking(f"copy files into {folder} of a container"):
+            self._api.put_archive(container, folder, cast("bytes", archive))
+
+    def processes(self, container: str) -> dict[int, str]:
+        """Return the command lines of a running container by the ids that its host has for them."""
+        with asking("list the processes of a container"):
+            table: Mapping[str, Any] = dict(self._api.top(container, "-eo pid,args"))
+        rows = table.get("Processes") or ()
+        return {int(pid): " ".join(words) for pid, *words in rows}
+
+    # Volumes
+
+    def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a volume."""
+        with asking("make a volume"):
+            self._api.create_volume(name, labels=dict(labels))
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume that no container has."""
+        with asking("remove a volume"), suppress(NotFound):
+            self._api.remove_volume(name, force=True)
 
     # Networks
 

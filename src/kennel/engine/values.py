@@ -21,6 +21,15 @@ class Bind:
 
 
 @dataclass(frozen=True)
+class Volume:
+    """A volume of the engine in a container; what the image has at its place stays hidden."""
+
+    name: str
+    target: str  # absolute
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
 class Container:
     """One container, as ``docker run`` would be told; without --init, --rm and a terminal."""
 
@@ -30,6 +39,7 @@ class Container:
     name: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     binds: Sequence[Bind] = ()
+    volumes: Sequence[Volume] = ()
     user: str | None = None  # "UID:GID"; else the image's own
     hostname: str | None = None
     network: str | None = None  # in which it is known by its hostname; else the engine's default
