@@ -197,8 +197,8 @@ def new_statuses(described: Answer, seen: list[Status]) -> list[Status]:
         Status(status, t["Status"], t.get("StatusMessage", ""), milliseconds(t.get("StartTime")))
         for t in transitions
     ]
-    known = {(s.detail, s.message) for s in seen}
-    new = [s for s in told if (s.detail, s.message) not in known]
+    known = {(s.detail, s.message, s.timestamp_ms) for s in seen}  # an interrupted job comes again
+    new = [s for s in told if (s.detail, s.message, s.timestamp_ms) not in known]
     seen.extend(new)
     return new
 

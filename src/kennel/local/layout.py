@@ -12,6 +12,7 @@ from kennel.errors import LocalServerError
 
 HOST = "127.0.0.1"
 HEALTH_PATH = "/_kennel/health"  # no bucket can be called so
+INTERRUPT_PATH = "/_kennel/interrupt"
 
 DATABASE = "kennel.db"
 OBJECTS = "s3"  # BUCKET/KEY

@@ -105,6 +105,7 @@ def composed(state: Path, about: Mapping[str, Any], *, recover: bool) -> Iterato
             query={"sts": sts.service()},
             invoker=sagemaker,
             health=lambda: {**about, "state": str(state), **counts(sagemaker)},
+            own={layout.INTERRUPT_PATH: sagemaker.jobs.interrupt},
         )
     )
     sagemaker.resume()

@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -29,7 +29,7 @@ from kennel.local.wire.context import REGION
 from kennel.local.wire.errors import ApiError, not_in_local_mode
 from kennel.local.wire.json_protocol import JsonService
 from kennel.local.wire.query_protocol import QueryService
-from kennel.local.wire.replies import error_reply, fits_header, json_reply
+from kennel.local.wire.replies import error_reply, fits_header, json_error, json_reply
 
 LOCAL_HOST = re.compile(r"(?:(?:[a-z0-9._-]+\.)?localhost|127\.0\.0\.1|\[::1\])(?::\d+)?")
 INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
@@ -42,6 +42,7 @@ NO_CONTENT = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 T = TypeVar("T")
 Scope = Mapping[str, Any]
 Answer = tuple[int, Mapping[str, str], bytes]
+Operation = Callable[[dict[str, Any]], dict[str, Any]]
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Services:
         json: By what stands before the dot of X-Amz-Target.
         query: By the name that requests are signed with.
         health: What the health check answers.
+        own: By path: what AWS has no operation for, asked by POST with a JSON document.
     """
 
     s3: S3
@@ -70,6 +72,7 @@ class Services:
     query: Mapping[str, QueryService]
     invoker: Invoker
     health: Callable[[], Mapping[str, Any]]
+    own: Mapping[str, Operation] = field(default_factory=dict)
 
     def names(self) -> list[str]:
         """Return every service's name."""
@@ -118,6 +121,8 @@ class Server:
         if call.path == HEALTH_PATH:
             health = await in_thread(self._api, self._services.health)
             return json_reply(json.dumps(health).encode())
+        if call.path in self._services.own and call.method == "POST":
+            return await self._own(self._services.own[call.path], receive)
         if "x-amz-target" in call.headers:
             return await self._json(call, receive)
         service = call.signer.service if call.signer else "s3"
@@ -135,6 +140,14 @@ class Server:
         await whole(receive, MAX_API_BYTES)
         what = f"{service} {call.method} {call.path}"
         raise not_in_local_mode(what, self._services.names())
+
+    async def _own(self, operation: Operation, receive: Receive) -> Reply:
+        try:
+            params = document(await whole(receive, MAX_API_BYTES))
+            answer = await in_thread(self._api, operation, params)
+        except ApiError as error:
+            return json_error(error)
+        return json_reply(json.dumps(answer).encode())
 
     async def _json(self, call: Call, receive: Receive) -> Reply:
         body = await whole(receive, MAX_API_BYTES)
@@ -154,6 +167,19 @@ class Server:
         self._services.s3.close()
         self._api.shutdown(wait=False, cancel_futures=True)
         self._invocations.shutdown(wait=False, cancel_futures=True)
+
+
+def document(body: bytes) -> dict[str, Any]:
+    """
+    Return a JSON document.
+
+    Raises:
+        ApiError: It is none.
+    """
+    try:
+        return dict(json.loads(body))
+    except (ValueError, TypeError) as error:
+        raise ApiError("SerializationException", f"expected a JSON document: {error}") from error
 
 
 async def in_thread(threads: ThreadPoolExecutor, work: Callable[..., T], *arguments: object) -> T:

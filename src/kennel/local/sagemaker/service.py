@@ -53,10 +53,11 @@ class SageMaker:
         self.training = training.Driver(self.platform)
         self.hosting = hosting.Driver(self.platform, self.tags, traffic)
         self.invocations = Invocations(self.platform, traffic)
+        self.jobs = TrainingJobs(self.platform, self.tags, self.training)
         self.operations: Mapping[str, Handler] = self._operations()
 
     def _operations(self) -> dict[str, Handler]:
-        jobs = TrainingJobs(self.platform, self.tags, self.training)
+        jobs = self.jobs
         models = Models(self.platform, self.tags)
         configs = EndpointConfigs(self.platform, self.tags)
         endpoints = Endpoints(self.platform, self.tags, self.hosting)

@@ -20,6 +20,7 @@ SUMMARY = (
     *("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime"),
     *("LastModifiedTime", "TrainingJobStatus", "SecondaryStatus"),
 )
+AWAY = "CapacityAwayInSeconds"  # of an interruption
 # AWS's rules are closed images; the request keeps them, and says that nobody evaluates them here.
 RULES = {
     "DebugRuleConfigurations": "DebugRuleEvaluationStatuses",
@@ -85,8 +86,9 @@ class TrainingJobs:
 
     def interrupt(self, params: dict[str, Any]) -> dict[str, Any]:
         """Answer what AWS has no operation for: a Spot interruption of a job that is training."""
-        name, moment = params["TrainingJobName"], now()
-        away_s = params["CapacityAwayInSeconds"]
+        name, away_s, moment = params.get("TrainingJobName"), params.get(AWAY), now()
+        if not isinstance(name, str) or not isinstance(away_s, int | float):
+            raise invalid(f"Expected TrainingJobName, a text, and {AWAY}, a number: {params}")
         change = partial(spot.interrupted, away_s=away_s, moment=moment)
         if self.resources.change(KIND, name, change) is None:
             raise missing()
