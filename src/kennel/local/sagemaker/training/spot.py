@@ -81,12 +81,13 @@ def released(job: Document, moment: datetime) -> Document:
     if not is_interrupted(job):  # it has been stopped meanwhile
         return job
     local = {k: v for k, v in job[LOCAL].items() if k not in ("TerminatedAt", "AwaySeconds")}
+    capacity_at = moment + timedelta(seconds=job[LOCAL]["AwaySeconds"])
     return status.advance(job, "Restarting", moment) | {
         LOCAL: local
         | {
             "BilledSeconds": billed_s(job, moment),
-            "CapacityAt": moment + timedelta(seconds=job[LOCAL]["AwaySeconds"]),
-            **attempt(job, moment),
+            "CapacityAt": capacity_at,
+            **attempt(job, capacity_at),
         }
     }
 
