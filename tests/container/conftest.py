@@ -6,13 +6,21 @@ KENNEL_REQUIRE_ENGINE is set, as in CI, whatever is missing is a failure instead
 """
 
 import io
+import json
 import os
 import tarfile
+import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 import docker
+import numpy as np
 import pytest
+import requests
+from PIL import Image
+
+from kennel.contract import ContainerPaths
 
 HERE = Path(__file__).parent
 BASE_IMAGE = os.environ.get("KENNEL_TEST_BASE", "kennel-test-base:bookworm")
@@ -35,6 +43,146 @@ def missing(reason):
     if os.environ.get("KENNEL_REQUIRE_ENGINE"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def archive(files, mode=0o777):
+    """Return a tar archive of path → text or bytes, open to every uid."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for path, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            for parent in list(Path(path).parents)[-2::-1]:
+                folder = tarfile.TarInfo(str(parent))
+                folder.type, folder.mode = tarfile.DIRTYPE, mode
+                tar.addfile(folder)
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(data), mode
+            tar.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
+
+
+@dataclass
+class Container:
+    """A container of one test; /opt/ml is a volume of its own, so nothing of it is on the host."""
+
+    itself: docker.models.containers.Container
+
+    def wait(self, timeout=120):
+        """Return the exit code; a container that does not end is a failure."""
+        try:
+            return self.itself.wait(timeout=timeout)["StatusCode"]
+        except requests.exceptions.RequestException:
+            pytest.fail(f"still running after {timeout} s:\n{self.logs()}")
+
+    def logs(self):
+        return self.itself.logs().decode()
+
+    def wait_for(self, words, timeout=120):
+        """Return when the log has these words."""
+        deadline = time.monotonic() + timeout
+        while words not in (said := self.logs()):
+            self.itself.reload()
+            if self.itself.status == "exited" or time.monotonic() > deadline:
+                pytest.fail(f"no {words!r} within {timeout} s:\n{said}")
+            time.sleep(0.1)
+
+    def files(self, folder):
+        """Return path → bytes of every file below *folder*; a file has the path "."."""
+        try:
+            parts, _ = self.itself.get_archive(folder)
+        except docker.errors.NotFound:
+            return {}
+        with tarfile.open(fileobj=io.BytesIO(b"".join(parts))) as tar:
+            return {
+                str(Path(*Path(member.name).parts[1:])): tar.extractfile(member).read()
+                for member in tar
+                if member.isfile()
+            }
+
+    def port(self, inside):
+        """Return the port of 127.0.0.1 that leads to the port *inside*."""
+        self.itself.reload()
+        return int(self.itself.ports[f"{inside}/tcp"][0]["HostPort"])
+
+
+@pytest.fixture(scope="session")
+def started(engine):
+    """
+    Start containers: ``started(image, *arguments, files={path: content}, **options)``.
+
+    The files go below /opt/ml; the options are docker's own (``user``, ``read_only``, …). The
+    containers are removed after the session.
+    """
+    containers = []
+
+    def start(image, *arguments, files=(), **options):
+        itself = engine.containers.create(
+            image, list(arguments), volumes=["/opt/ml"], detach=True, **options
+        )
+        containers.append(itself)
+        itself.put_archive("/opt/ml", archive(dict(files)))
+        itself.start()
+        return Container(itself)
+
+    yield start
+    for container in containers:
+        container.remove(force=True, v=True)
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    """Noisy pictures of two classes: path below /opt/ml → PNG."""
+    noise = np.random.default_rng(0)
+    found = {}
+    for split, count in [("train", 12), ("validation", 6), ("test", 4)]:
+        for shade, name in enumerate(["dark", "light"]):
+            for number in range(count):
+                pixels = noise.integers(0, 90, (36, 36, 3)) + 150 * shade
+                packed = io.BytesIO()
+                Image.fromarray(pixels.astype(np.uint8)).save(packed, "PNG")
+                found[f"input/data/{split}/{name}/{number}.png"] = packed.getvalue()
+    return found
+
+
+QUICK = {
+    "model": "shufflenet_v2_x0_5",
+    "weights": "none",
+    "image-size": "32",
+    "batch-size": "5",
+    "lr": "0.02",
+    "augment": "flip",
+    "epochs": "12",
+    "workers": "0",
+}
+
+
+@pytest.fixture(scope="session")
+def job(pictures):
+    """Return ``job(**hyperparameters)``: what SageMaker puts below /opt/ml for a training job."""
+
+    def job(**changes):
+        hosts = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}
+        chosen = QUICK | {name.replace("_", "-"): value for name, value in changes.items()}
+        paths, root = ContainerPaths(), ContainerPaths.root
+        channels = {Path(path).parts[2]: {"TrainingInputMode": "File"} for path in pictures}
+        documents = {
+            paths.hyperparameters: chosen,
+            paths.input_data_config: channels,
+            paths.resource_config: hosts,
+        }
+        texts = {str(p.relative_to(root)): json.dumps(d) for p, d in documents.items()}
+        return pictures | texts | {"model/.keep": "", "output/data/.keep": ""}
+
+    return job
+
+
+@pytest.fixture(scope="session")
+def trained(started, train_image, job):
+    """A training job that ran to its end in the training image, as SageMaker starts it."""
+    container = started(train_image, "train", files=job(), hostname="algo-1")
+    code = container.wait()
+    assert code == 0, container.logs()
+    return container
 
 
 @pytest.fixture(scope="session")
