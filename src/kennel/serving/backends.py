@@ -20,7 +20,7 @@ AUTO: Final = "auto"
 TORCH: Final = "torch"
 OPENVINO: Final = "openvino"
 CHOICES: Final = (AUTO, OPENVINO, TORCH)
-_DEVICES: Final = Path("/dev")
+_GPUS: Final = ("nvidia[0-9]*", "dxg")  # in /dev; the second in Windows' Linux
 
 
 class Backend(Protocol):
@@ -75,7 +75,7 @@ def prepare(folder: Path, described: Artifact, wanted: str) -> tuple[str, Backen
         ArtifactError: A file of the artifact is missing or torn, or see ``choose``.
     """
     chosen = choose(wanted, described, cuda=_cuda, torch=_has_torch())
-    # Only one of them is installed in some images, and torch takes seconds to import.
+    # The cpu image has no torch, and where it is, it takes seconds to import.
     if chosen == TORCH:
         from kennel.serving import torch_backend  # noqa: PLC0415 - see above
 
@@ -91,8 +91,8 @@ def _has_torch() -> bool:
 
 def _cuda() -> bool:
     """Whether torch can use a GPU, asked in a fork: CUDA would not survive another after that."""
-    if not any(_DEVICES.glob("nvidia[0-9]*")):
-        return False
+    if not any(found for pattern in _GPUS for found in Path("/dev").glob(pattern)):
+        return False  # said without torch, which takes seconds to import
     from kennel.serving import torch_backend  # noqa: PLC0415 - see above
 
     return forks.call(torch_backend.device) == torch_backend.CUDA

@@ -28,7 +28,8 @@ def save(folder: Path, model: nn.Module, described: Artifact) -> None:
     Write the artifact into *folder*, each file whole or not at all.
 
     Args:
-        folder: Made if need be; what else it holds is left alone.
+        folder: Made if need be; what else it holds is left alone, but for the OpenVINO files of an
+            earlier artifact.
         model: On any device, wrapped in DistributedDataParallel or torch.compile or not.
         described: Its class names as many as the model has logits.
     """
@@ -38,6 +39,8 @@ def save(folder: Path, model: nn.Module, described: Artifact) -> None:
     )
     artifact.write(folder / artifact.WEIGHTS_FILE, lambda file: torch.save(weights, file))
     artifact.write_description(folder, described)
+    for name in artifact.OPENVINO_FILES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def load(folder: Path) -> tuple[nn.Module, Artifact]:
@@ -88,16 +91,17 @@ def convert(folder: Path) -> None:
 
 def _write_openvino(model: nn.Module, size: int, folder: Path) -> None:
     openvino = openvino_model.library()
-    with warnings.catch_warnings():
-        # OpenVINO converts by torch.jit.trace, which is deprecated and warns of what it makes
-        # constant; whether that does harm is seen from the answers.
+    example = torch.zeros(_TRACED, 3, size, size)
+    with warnings.catch_warnings(), torch.no_grad():
+        # Tracing is what OpenVINO converts from. It is deprecated, and warns of what it makes
+        # constant; whether that does harm is seen from the answers, and so it need not check.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined] # not in its __all__
+        traced = torch.jit.trace(model, example, check_trace=False)
         converted = openvino.convert_model(
-            model, example_input=torch.zeros(_TRACED, 3, size, size), input=[(-1, 3, size, size)]
+            traced, example_input=example, input=[(-1, *example.shape[1:])]
         )
-    path = folder / artifact.OPENVINO_FILES[0]
-    openvino.save_model(converted, path, compress_to_fp16=False)
+    openvino.save_model(converted, folder / artifact.OPENVINO_FILES[0], compress_to_fp16=False)
 
 
 def _require_equal(model: nn.Module, size: int, folder: Path) -> None:
