@@ -108,6 +108,10 @@ build-gpu: ## Build the serving image for GPUs, kennel-serve-gpu [BASE_IMAGE= TO
 smoke: ## Train, serve and predict once with the images, through docker run
 	@scripts/smoke.sh
 
+.PHONY: push
+push: $(READY) ## Push the images of this commit to ECR; train and deploy take them [LOCAL=1]
+	@$(if $(LOCAL),$(BIN)/kennel local run -- )scripts/push_ecr.sh $(ARGS)
+
 .PHONY: sbom
 sbom: ## Write the images' bills of materials into build/sbom
 	@$(PYTHON) scripts/sbom.py

@@ -7,19 +7,21 @@ from pathlib import Path
 import pytest
 
 from kennel.cli import local
+from kennel.jobs import images
 from kennel.local.daemon import Address, Status
-from kennel.settings import Aws, Images, Settings
+from kennel.settings import Aws, Images, Local, Settings
 
 ROLE = "arn:aws:iam::123456789012:role/kennel"
 
 
-def test_a_command_is_pointed_at_the_server_and_away_from_aws():
+def test_a_command_is_pointed_at_the_server_and_away_from_aws(tmp_path):
     """
     Address, dummy keys, and stand-ins for role and images; no profile of the user's.
     """
     environment = {"AWS_PROFILE": "work", "HOME": "/home/me"}
+    settings = Settings(local=Local(state=tmp_path))
 
-    found = local.commands_environment(Settings(), Address(4510), environment)
+    found = local.commands_environment(settings, Address(4510), environment)
 
     assert found["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4510"
     assert found["HOME"] == "/home/me"
@@ -46,6 +48,27 @@ def test_what_is_set_is_not_replaced(settings, left):
     A role and images of one's own go into the requests here as they would on AWS.
     """
     assert set(local.stand_ins(settings)) == left
+
+
+@pytest.mark.parametrize(
+    ("region", "left"),
+    [
+        pytest.param("eu-west-1", {"KENNEL_AWS_ROLE", "KENNEL_IMAGES_SERVE"}, id="this-region"),
+        pytest.param("us-east-1", set(local.STAND_INS), id="another-region"),
+    ],
+)
+def test_an_image_that_was_pushed_here_needs_no_stand_in(tmp_path, region, left):
+    """
+    The record is in the state folder, apart from that of AWS; it counts in its region only.
+    """
+    image = images.Image("localhost:5000/kennel-train@sha256:0", "abc", "2026-01-01")
+    images.write(tmp_path / "images.json", "000000000000/eu-west-1", {images.TRAIN: image})
+    settings = Settings(aws=Aws(region=region), local=Local(state=tmp_path))
+
+    found = local.own_variables(settings)
+
+    assert found.pop("KENNEL_IMAGES_RECORD") == str(tmp_path / "images.json")
+    assert set(found) == left
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kennel.cli import context, effects, show
+from kennel.cli import context, effects, images, show
 from kennel.cli.effects import Executor
 from kennel.cli.parser import INTERRUPTED
 from kennel.datasets import folders
@@ -27,9 +27,11 @@ def deploy(args: argparse.Namespace) -> int:
     )
     aws = context.aws(settings)
     name = settings.deploy.endpoint
+    settings, told = images.for_serving(settings, aws)
     executor = effects.executor(aws, dry_run=args.dry_run)
     artifact, job = chosen(aws, args.source)
     version = start(settings, aws, executor, artifact=artifact)
+    show.talk(told)
     if args.dry_run:
         return 0
     if not args.wait:

@@ -26,6 +26,7 @@ ON_AWS = (
     "predict",
     "delete",
     "data stage",
+    "images",
 )
 HERE = ("data check", "data digits", "hyperparameters", "local", "demo")  # ask no AWS
 PATTERN = re.compile(

@@ -9,16 +9,19 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
+from kennel import contract
 from kennel import settings as sources
 from kennel.cli import hints, show
 from kennel.errors import MissingToolError
-from kennel.local import daemon, disk
+from kennel.jobs import images
+from kennel.local import daemon, disk, rehearsal
 from kennel.local import environment as clients
 from kennel.local.daemon import Address, Status
 from kennel.local.ecr.registry import Registry
+from kennel.local.wire.context import ACCOUNT_ID, DEFAULT_REGION
 from kennel.settings import Settings
 
 # What AWS would have to be told and this machine only notes. Set where the settings leave it open.
@@ -27,6 +30,8 @@ STAND_INS = {
     "KENNEL_IMAGES_TRAIN": "kennel-train",
     "KENNEL_IMAGES_SERVE": "kennel-serve",
 }
+
+RECORD = "images.json"  # in the state folder: of the images that were pushed to its registry
 
 
 def start(args: argparse.Namespace) -> int:
@@ -67,7 +72,7 @@ def status(args: argparse.Namespace) -> int:
 def env(args: argparse.Namespace) -> int:
     """Print what points a shell at the server."""
     settings = _settings(args)
-    added = daemon.environment(settings.local.state.absolute()) | stand_ins(settings)
+    added = daemon.environment(settings.local.state.absolute()) | own_variables(settings)
     show.result(exports(added, clients.unset(os.environ)))
     return 0
 
@@ -83,6 +88,16 @@ def run(args: argparse.Namespace) -> int:
         os.execvpe(args.argv[0], args.argv, environment)  # noqa: S606 - the user's own command
     except OSError as error:
         raise MissingToolError(f"cannot run {args.argv[0]}: {error.strerror}") from error
+
+
+def interrupt(args: argparse.Namespace) -> int:
+    """Do to a training job what a Spot interruption does."""
+    rehearsal.interrupt(_settings(args).local.state, args.job, args.away)
+    show.talk(
+        f"{args.job} is interrupted: it has {contract.STOP_GRACE_S} s to save what it has, and"
+        f" starts again {args.away:g} s after that\nwatch it: kennel logs {args.job} --follow"
+    )
+    return 0
 
 
 def logs(args: argparse.Namespace) -> int:
@@ -121,14 +136,28 @@ def commands_environment(
     settings: Settings, address: Address, environment: Mapping[str, str]
 ) -> dict[str, str]:
     """Return *environment* as a command needs it that shall talk to the local server."""
-    return clients.applied(address.url, environment) | stand_ins(settings)
+    return clients.applied(address.url, environment) | own_variables(settings)
 
 
-def stand_ins(settings: Settings) -> dict[str, str]:
-    """Return stand-ins for what the settings leave open: the role and the images."""
-    given = (settings.aws.role, settings.images.train, settings.images.serve)
-    named = zip(STAND_INS.items(), given, strict=True)
-    return {name: stand_in for (name, stand_in), value in named if value is None}
+def own_variables(settings: Settings) -> dict[str, str]:
+    """Return where the record of images is that were pushed here, and stand-ins."""
+    record = settings.local.state.absolute() / RECORD
+    region = settings.aws.region or DEFAULT_REGION
+    pushed = images.read(record).get(images.place(ACCOUNT_ID, region), {})
+    return {"KENNEL_IMAGES_RECORD": str(record), **stand_ins(settings, pushed)}
+
+
+def stand_ins(settings: Settings, pushed: Collection[str] = ()) -> dict[str, str]:
+    """
+    Return stand-ins for what is left open: the role and the images.
+
+    Args:
+        pushed: The repositories whose images were pushed here, and need no stand-in.
+    """
+    train = settings.images.train or images.TRAIN in pushed
+    serve = settings.images.serve or images.SERVE in pushed
+    named = zip(STAND_INS.items(), (settings.aws.role, train, serve), strict=True)
+    return {name: stand_in for (name, stand_in), value in named if not value}
 
 
 def exports(added: Mapping[str, str], removed: list[str]) -> str:

@@ -18,6 +18,7 @@ from kennel.cli import hints
 from kennel.cli.usage import Parser
 from kennel.errors import KennelError
 
+AWAY_S = 2  # without Spot capacity, after an interruption
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - it has no public name
@@ -60,6 +61,7 @@ def parser() -> Parser:
     _data(commands)
     _training(commands)
     _endpoints(commands)
+    _images(commands)
     _local(commands)
     _demo(commands)
     return root
@@ -189,6 +191,26 @@ def _endpoints(commands: Commands) -> None:
     delete.set_defaults(run="endpoints.delete")
 
 
+def _images(commands: Commands) -> None:
+    group = commands.add_parser("images", help="show which images train and deploy take")
+    _settings(group)
+    _json(group)
+    group.set_defaults(run="images.show_images")
+    images = group.add_subparsers(metavar="COMMAND")
+
+    prepare = images.add_parser("prepare", help="make the ECR repositories that are missing")
+    record = images.add_parser("record", help="let train and deploy take what ECR has under a tag")
+    login = images.add_parser("login", help="log Docker in to ECR")
+    for one in (prepare, record):
+        one.add_argument("repositories", nargs="+", metavar="NAME")
+        one.add_argument("--tag", required=True, help="the commit that the images were built from")
+    _dry_run(prepare)
+    _json(record)
+    for name, one in {"prepare": prepare, "record": record, "login": login}.items():
+        _settings(one)
+        one.set_defaults(run=f"images.{name}")
+
+
 def _local(commands: Commands) -> None:
     group = commands.add_parser("local", help="the AWS API on this machine")
     local = group.add_subparsers(metavar="COMMAND", required=True)
@@ -208,6 +230,19 @@ def _local(commands: Commands) -> None:
             one.add_argument("--all", action="store_true", help="stop jobs and endpoints as well")
         if name == "status":
             _json(one)
+    interrupt = local.add_parser(
+        "interrupt", help="take back a job's Spot instances, as AWS may at any moment"
+    )
+    _settings(interrupt)
+    interrupt.add_argument("job", metavar="JOB", help="a training job on Spot that is training")
+    interrupt.add_argument(
+        "--away",
+        type=float,
+        default=AWAY_S,
+        metavar="SECONDS",
+        help=f"how long there is no capacity then; default: {AWAY_S:g}",
+    )
+    interrupt.set_defaults(run="local.interrupt")
     run = local.add_parser("run", help="run a command against it: kennel local run -- kennel train")
     _settings(run)
     run.add_argument("argv", nargs="+", metavar="CMD")

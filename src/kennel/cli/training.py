@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kennel import contract
-from kennel.cli import context, effects, resume, show
+from kennel.cli import context, effects, images, resume, show
 from kennel.cli.inputs import Inputs
 from kennel.cli.parser import INTERRUPTED
 from kennel.errors import JobError, SettingsError
@@ -46,8 +46,10 @@ def train(args: argparse.Namespace) -> int:
     settings = with_model(settings, weights)
     require_weights(hyperparameters.parse(settings.train.hyperparameters).weights, weights)
     aws = context.aws(settings)
+    settings, told = images.for_training(settings, aws)
     inputs = Inputs(settings, aws, effects.executor(aws, dry_run=args.dry_run))
     name = submit(inputs, data=args.data, weights=weights, name=args.name)
+    show.talk(told)
     return _started(args, aws, name)
 
 

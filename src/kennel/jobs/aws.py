@@ -63,6 +63,11 @@ class Aws:
         return self._client("logs")
 
     @cached_property
+    def ecr(self) -> Client:
+        """Repositories of container images."""
+        return self._client("ecr")
+
+    @cached_property
     def account(self) -> str:
         """The twelve digits of the account that the credentials belong to."""
         return str(self._client("sts").get_caller_identity()["Account"])

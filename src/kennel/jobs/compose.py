@@ -33,9 +33,11 @@ def image(uri: str | None, purpose: str) -> str:
     if uri:
         return uri
     raise SettingsError(
-        f"no {purpose} image is set",
-        expected=f"[images] {purpose} = ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG",
-        remedy="push it to ECR, in the region of the job, and put its URI into kennel.toml",
+        f"no {purpose} image is set, and none was pushed to ECR in this region",
+        expected=f"[images] {purpose} = ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG, "
+        "or an image of `make push`",
+        remedy="make build push, or push it to ECR, in the region of the job, and put its URI into "
+        "kennel.toml",
     )
 
 
