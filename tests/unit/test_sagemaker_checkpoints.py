@@ -1,12 +1,35 @@
 """Checkpoints travel to S3 whole, and back without being shared with it."""
 
+import hashlib
 import os
+import subprocess
+import sys
+import time
 
 import pytest
 
 from kennel.local.database import Database
 from kennel.local.s3.objects import Objects
 from kennel.local.sagemaker.training.checkpoints import Checkpoints
+
+# Writes checkpoints without end, each named after what is in it, and keeps two of them.
+WRITER = """
+import hashlib, os, sys
+folder, kept = sys.argv[1], []
+while True:
+    content = os.urandom(3_000_000)
+    with open(folder + "/.partial", "wb") as file:
+        for start in range(0, len(content), 100_000):
+            file.write(content[start : start + 100_000])
+    kept.append(folder + "/" + hashlib.sha256(content).hexdigest() + ".pt")
+    os.replace(folder + "/.partial", kept[-1])
+    if len(kept) > 2:
+        os.remove(kept.pop(0))
+"""
+
+
+def digest_of(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.fixture
@@ -25,6 +48,19 @@ def checkpoints(objects, tmp_path):
     return Checkpoints(objects, folder, "s3://bucket/checkpoints", tmp_path / "copies")
 
 
+@pytest.fixture
+def writer(checkpoints):
+    """A script that writes checkpoints, and has written one."""
+    command = [sys.executable, "-I", "-S", "-c", WRITER, checkpoints.folder]
+    with subprocess.Popen(command) as process:  # noqa: S603 - ours
+        deadline = time.monotonic() + 30
+        while not any(checkpoints.folder.glob("*.pt")):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        yield process
+        process.kill()
+
+
 def stored(objects):
     return {key: objects.path("bucket", key).read_text() for key in objects.keys("bucket")}
 
@@ -41,6 +77,43 @@ def test_a_file_is_stored_when_it_stays_the_same(checkpoints, objects):
 
     assert checkpoints.sync() == 1
     assert stored(objects) == {"checkpoints/last.pt": "whole"}
+
+
+def test_a_file_that_is_open_for_writing_waits(checkpoints, objects):
+    """
+    A script that pauses in the middle of a file has not saved it yet.
+    """
+    with (checkpoints.folder / "last.pt").open("w") as file:
+        file.write("half")
+        file.flush()
+        assert [checkpoints.sync() for _ in range(3)] == [0, 0, 0]
+        file.write(" and half")
+
+    assert [checkpoints.sync() for _ in range(3)] == [0, 1, 0]
+    assert stored(objects) == {"checkpoints/last.pt": "half and half"}
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.11, 0.17, 0.23])
+def test_a_script_that_is_killed_leaves_no_torn_checkpoint(
+    checkpoints, objects, writer, tmp_path, after_s
+):
+    """
+    Whenever SIGKILL comes, while it writes or while we store, each checkpoint in S3 is whole.
+    """
+    deadline = time.monotonic() + after_s
+    while time.monotonic() < deadline:
+        checkpoints.sync()
+        time.sleep(0.001)
+    writer.kill()
+    writer.wait()
+    checkpoints.sync(ended=True)
+    again = Checkpoints(objects, tmp_path / "again", checkpoints.uri, tmp_path / "more-copies")
+    again.restore()
+
+    found = list(again.folder.glob("*.pt"))
+    assert found
+    assert {path.stem for path in found} == {digest_of(path) for path in found}
+    assert {path.name for path in checkpoints.folder.glob("*.pt")} <= {p.name for p in found}
 
 
 def test_at_the_end_everything_is_stored(checkpoints, objects):

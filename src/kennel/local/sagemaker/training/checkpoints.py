@@ -5,9 +5,11 @@ Copied, not linked: a training script may write into a file that it has already,
 object nor the script's file must change under the other's hands.
 """
 
+import fcntl
 import json
 import os
 import shutil
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -81,14 +83,15 @@ class Checkpoints:
 
         Args:
             ended: Nobody writes any more. Else a file waits until it stays the same from one call
-                to the next, so that one that is being written is not stored in pieces.
+                to the next and nobody has it open for writing, so that it is not stored in pieces.
 
         Returns:
             How many files were stored.
         """
         stamps = self.stamps()
         changed = {n: s for n, s in stamps.items() if self.stored.get(n) != s}
-        ready = [n for n, s in changed.items() if ended or self.seen.get(n) == s]
+        settled = [n for n, s in changed.items() if ended or self.seen.get(n) == s]
+        ready = [n for n in settled if ended or not is_being_written(self.folder / n)]
         self.seen = stamps
         return sum(self._store(name, stamps[name]) for name in ready)
 
@@ -131,6 +134,30 @@ def is_file_name(name: str) -> bool:
     """Return whether a key can be a file below the folder: no folder marker, nothing above it."""
     path = PurePosixPath(name)
     return not name.endswith("/") and bool(path.parts) and not {"..", "/"} & set(path.parts)
+
+
+def is_being_written(path: Path) -> bool:
+    """
+    Return whether somebody has a file open for writing, also in a container, as far as is known.
+
+    The kernel says so by refusing a read lease (fcntl(2)), which some file systems lack and only
+    the file's owner may ask for. Who opens the file while we hold it waits a moment.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # the default would end this process
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def stamp_of(path: Path) -> Stamp | None:
