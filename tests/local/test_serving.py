@@ -180,6 +180,41 @@ def test_the_answer_is_what_training_would_say(server, model_folder, jpeg):
         expected = model(images).softmax(1).numpy()
     assert (status, content_type) == (200, "application/x-npy")
     assert np.abs(np.load(io.BytesIO(body)) - expected).max() < 1e-4
+    assert "by openvino, loaded in" in server.log.read_text()
+
+
+def test_torch_serves_the_same_where_it_is_chosen(start, server, jpeg):
+    """
+    By the variable; on a GPU it is the default.
+    """
+    chosen = start(KENNEL_SERVING_BACKEND="torch").wait_until_ready()
+
+    (ours, theirs) = (
+        np.load(io.BytesIO(one.invoke(jpeg, **JPEG, Accept="application/x-npy")[2]))
+        for one in (chosen, server)
+    )
+    assert np.abs(ours - theirs).max() < 1e-4
+    assert "by torch, loaded in" in chosen.log.read_text()
+
+
+@pytest.fixture
+def without_torch(tmp_path):
+    """The environment of a Python in which torch is not installed."""
+    folder = tmp_path / "without-torch"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import sys; sys.modules['torch'] = sys.modules['torchvision'] = None"
+    )
+    return {"PYTHONPATH": str(folder)}
+
+
+def test_a_cpu_is_served_where_torch_is_not_installed(start, server, without_torch, jpeg):
+    """
+    The same answers, from the whole server.
+    """
+    bare = start(**without_torch).wait_until_ready()
+
+    assert bare.invoke(jpeg, **JPEG) == server.invoke(jpeg, **JPEG)
 
 
 def test_json_names_the_most_probable_classes(server, jpeg):
@@ -347,36 +382,80 @@ def test_the_end_of_the_process_that_holds_the_model_ends_the_server(start):
     assert "holds the model was killed" in begun.log.read_text()
 
 
-@pytest.mark.parametrize(
-    ("weights", "says"), [(b"torn", "cannot read the weights"), (None, "no artifact in")]
-)
-def test_a_model_that_cannot_be_loaded_is_said_and_ends_the_server(start, tmp_path, weights, says):
-    """
-    Soon, with the reason in the log and a status other than 0; no ping was ever answered.
-    """
-    folder = tmp_path / "ml" / "model"
-    folder.mkdir(parents=True)
-    if weights:
-        trained.save(
-            folder,
-            models.build("squeezenet1_1", 2),
-            Artifact("squeezenet1_1", ("a", "b"), Preprocessing.for_size(64)),
-        )
-        (folder / artifact.WEIGHTS_FILE).write_bytes(weights)
+def tear(folder):
+    (folder / artifact.WEIGHTS_FILE).write_bytes(b"torn")
 
-    begun = start(base=tmp_path / "ml")
+
+def tear_converted(folder):
+    trained.convert(folder)
+    os.truncate(folder / "model.bin", 5000)
+
+
+def remove(folder):
+    shutil.rmtree(folder)
+
+
+def diverge(folder):
+    weights = torch.load(folder / artifact.WEIGHTS_FILE, weights_only=True)
+    for tensor in weights.values():
+        tensor.fill_(torch.nan)
+    torch.save(weights, folder / artifact.WEIGHTS_FILE)
+
+
+def assert_ends_without_a_ping(begun, says):
+    """See a server end soon, for one reason, with a status other than 0."""
     pings = []
     deadline = time.monotonic() + STARTS_WITHIN_S
     while begun.process.poll() is None and time.monotonic() < deadline:
         pings.append(begun.ping())
         time.sleep(0.02)
 
+    log = begun.log.read_text()
     assert set(pings) == {None}
     assert begun.process.returncode == 1
-    assert f"kennel: {says}" in begun.log.read_text().replace(
-        f"kennel: cannot load the artifact in {folder}: ", "kennel: "
-    )
-    assert "Traceback" not in begun.log.read_text()
+    (line,) = [line for line in log.splitlines() if line.startswith("kennel: ")]
+    assert says in line
+    assert "Traceback" not in log
+
+
+@pytest.fixture
+def small_artifact(tmp_path):
+    """The base folder of an artifact for torch alone."""
+    described = Artifact("squeezenet1_1", ("a", "b"), Preprocessing.for_size(64))
+    trained.save(tmp_path / "ml" / "model", models.build("squeezenet1_1", 2), described)
+    return tmp_path / "ml"
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        pytest.param(tear, "cannot read the weights", id="torn-weights"),
+        pytest.param(tear_converted, "model.bin is torn", id="torn-openvino-weights"),
+        pytest.param(remove, "no artifact in", id="no-artifact"),
+        pytest.param(diverge, "the model answers NaN or infinity", id="answers-nan"),
+    ],
+)
+def test_a_model_that_cannot_be_served_is_said_and_ends_the_server(
+    start, small_artifact, damage, says
+):
+    """
+    Soon, with the reason in the log and a status other than 0; no ping was ever answered.
+    """
+    damage(small_artifact / "model")
+
+    assert_ends_without_a_ping(start(base=small_artifact), says)
+
+
+def test_an_artifact_for_torch_alone_is_refused_where_torch_is_not(
+    start, small_artifact, without_torch
+):
+    """
+    With what is missing, and what to do.
+    """
+    begun = start(base=small_artifact, **without_torch)
+
+    assert_ends_without_a_ping(begun, "the artifact has no OpenVINO model")
+    assert "the gpu variant of the image, which has torch" in begun.log.read_text()
 
 
 def test_a_missing_java_is_one_clear_line(start, tmp_path):

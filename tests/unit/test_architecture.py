@@ -78,6 +78,27 @@ def test_the_command_line_checks_hyperparameters_without_torch():
     }
 
 
+@pytest.mark.parametrize(
+    ("room", "package", "module"),
+    [
+        pytest.param("vision", "openvino", "openvino_model", id="openvino-without-telemetry"),
+        pytest.param("serving", "torch", "torch_backend", id="a-cpu-serves-without-torch"),
+    ],
+)
+def test_what_must_be_imported_with_care_is_imported_in_one_place(room, package, module):
+    """
+    Wherever else it were, the care would be forgotten one day.
+    """
+    users = {
+        path.stem
+        for path in files_of(room)
+        for name in imports(path)
+        if name.split(".")[0] == package
+    }
+
+    assert users == {module}
+
+
 def test_every_room_is_in_the_table():
     """
     A new room says whom it may import before it lands.

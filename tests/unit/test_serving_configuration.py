@@ -77,6 +77,32 @@ def test_a_malformed_variable_is_a_settings_error(settings, variables):
         settings(**variables)
 
 
+@pytest.mark.parametrize(
+    ("given", "backend"), [({}, "auto"), ({"KENNEL_SERVING_BACKEND": "OpenVINO"}, "openvino")]
+)
+def test_the_backend_may_be_chosen(settings, monkeypatch, given, backend):
+    """
+    In any case of letters.
+    """
+    monkeypatch.delenv("KENNEL_SERVING_BACKEND", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    assert settings().backend == backend
+
+
+def test_an_unknown_backend_names_the_known(settings, monkeypatch):
+    """
+    Before anything is started.
+    """
+    monkeypatch.setenv("KENNEL_SERVING_BACKEND", "onnx")
+
+    with pytest.raises(SettingsError, match="KENNEL_SERVING_BACKEND is 'onnx'") as raised:
+        settings()
+
+    assert raised.value.expected == "one of auto, openvino, torch"
+
+
 def test_the_properties_say_what_was_decided(settings, tmp_path):
     """
     Seconds and not minutes, one port for the world, the management API on a socket of our own.
