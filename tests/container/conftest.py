@@ -5,13 +5,16 @@ On a machine without an engine these tests are skipped, which the summary says. 
 KENNEL_REQUIRE_ENGINE is set, as in CI, whatever is missing is a failure instead.
 """
 
+import http.client
 import io
 import json
 import os
 import tarfile
 import time
 import uuid
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import docker
@@ -99,10 +102,31 @@ class Container:
                 if member.isfile()
             }
 
-    def port(self, inside):
-        """Return the port of 127.0.0.1 that leads to the port *inside*."""
+    def request(self, path, body=None, content_type="image/png", *, inside=8080, timeout=60):
+        """Send a request to the port *inside*, which is published; return its status and body."""
         self.itself.reload()
-        return int(self.itself.ports[f"{inside}/tcp"][0]["HostPort"])
+        ports = self.itself.ports.get(f"{inside}/tcp")
+        if not ports:
+            pytest.fail(f"it has ended, or does not publish {inside}:\n{self.logs()}")
+        port = int(ports[0]["HostPort"])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        with closing(connection):
+            headers = {"Content-Type": content_type} if body else {}
+            connection.request("POST" if body else "GET", path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def wait_until_ready(self, *, inside=8080, timeout=120):
+        """Return when a ping is answered with 200."""
+        deadline = time.monotonic() + timeout
+        while True:
+            with suppress(OSError, http.client.HTTPException):
+                if self.request("/ping", inside=inside, timeout=2)[0] == HTTPStatus.OK:
+                    return
+            self.itself.reload()
+            if self.itself.status == "exited" or time.monotonic() > deadline:
+                pytest.fail(f"not ready within {timeout} s:\n{self.logs()}")
+            time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
@@ -264,3 +288,9 @@ def train_image(engine):
 def serve_image(engine):
     """The serving image, for CPUs."""
     return built(engine, "kennel-serve:latest")
+
+
+@pytest.fixture(scope="session")
+def serve_gpu_image(engine):
+    """The serving image for GPUs, as KENNEL_GPU_IMAGE names it."""
+    return built(engine, os.environ["KENNEL_GPU_IMAGE"])
