@@ -20,6 +20,7 @@ HYPERPARAMETER_VALUE_CHARS = 2500
 RESERVED_HYPERPARAMETER_PREFIXES = ("sagemaker_", "_tuning_objective_metric")  # the toolkit's own
 
 # Training
+MAX_INSTANCES = 100  # of one job, whatever the account's quota
 FAILURE_REASON_CHARS = 1024  # DescribeTrainingJob keeps this much of the failure file
 STOP_GRACE_S = 120  # SIGTERM, this long, then SIGKILL
 TRAINING_LOG_GROUP = "/aws/sagemaker/TrainingJobs"

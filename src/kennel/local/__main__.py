@@ -10,6 +10,7 @@ from pathlib import Path
 from kennel.errors import KennelError
 from kennel.local import serve
 from kennel.local.daemon import DEFAULT_PORT
+from kennel.local.runtimes.choice import AUTO
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -34,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--state", type=Path, required=True, help="folder of everything it keeps")
     command.add_argument("--port", type=int, default=DEFAULT_PORT, help="default: %(default)s")
-    command.add_argument("--runtime", default="process", help="default: %(default)s")
+    command.add_argument("--runtime", default=AUTO, help="default: %(default)s")
     return root
 
 

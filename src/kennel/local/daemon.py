@@ -32,7 +32,7 @@ from kennel.local.layout import (
     usable,
 )
 from kennel.local.liveness import is_locked
-from kennel.local.runtimes.process import running
+from kennel.local.runtimes.left import running
 
 DEFAULT_PORT = 4510
 PORTS = range(65536)
@@ -79,6 +79,7 @@ class Status:
     address: Address | None = None
     pid: int | None = None
     runtime: str | None = None
+    engine: str | None = None  # which Docker engine it found
     registry: str | None = None
     version: str | None = None
     training_jobs: int = 0
@@ -185,6 +186,7 @@ def status(state: Path) -> Status:
         address=Address(about["port"], started=False),
         pid=about["pid"],
         runtime=about["runtime"],
+        engine=about.get("engine") or None,
         registry=about.get("registry"),
         version=about["version"],
         training_jobs=about["training_jobs"],

@@ -30,8 +30,9 @@ from kennel.local.layout import HOST
 from kennel.local.logs import Logs
 from kennel.local.logs.operations import service as logs_service
 from kennel.local.resources import Resources
-from kennel.local.runtimes.process import ProcessRuntime
-from kennel.local.runtimes.protocol import Runtime
+from kennel.local.runtimes import choice
+from kennel.local.runtimes.choice import Choice
+from kennel.local.runtimes.docker import DockerRuntime
 from kennel.local.s3 import recovery
 from kennel.local.s3.objects import Objects
 from kennel.local.s3.service import S3
@@ -66,31 +67,40 @@ def run(state: Path, port: int, runtime: str) -> None:
         state.mkdir(parents=True, exist_ok=True)
     with locked(state), bound(port) as listener:
         crashed = layout.info_path(state).exists()
+        with layout.usable(state):
+            chosen = choice.choose(runtime, state / layout.RUNTIME)
         about = {
             "pid": os.getpid(),
             "port": listener.getsockname()[1],
             "runtime": runtime,
+            "engine": chosen.engine,
             "registry": Registry.from_environment().host,
             "version": version("kennel"),
         }
-        with composed(state, about, recover=crashed) as app:
+        with (
+            beside(listener, chosen.docker) as listeners,
+            composed(state, about, chosen, recover=crashed) as app,
+        ):
             layout.write_info(state, about)
-            listen(app, listener)
+            listen(app, listeners)
         layout.info_path(state).unlink(missing_ok=True)
+        if not state.exists():
+            chosen.docker.remove_all()
 
 
 @contextmanager
-def composed(state: Path, about: Mapping[str, Any], *, recover: bool) -> Iterator[Server]:
+def composed(
+    state: Path, about: Mapping[str, Any], chosen: Choice, *, recover: bool
+) -> Iterator[Server]:
     """Build the services over a state folder and go on with what was running; close them after."""
     registry = Registry.from_environment()
     with layout.usable(state):
-        runtime = make_runtime(str(about["runtime"]), state)
         database = Database(state / layout.DATABASE)
         objects, logs = Objects(state / layout.OBJECTS, database), Logs(database)
         if recover:
             recovery.recover(objects)
         sagemaker = SageMaker(
-            *(database, objects, logs, runtime),
+            *(database, objects, logs, chosen),
             folder=state / layout.SCRATCH,
             endpoint_url=f"http://{HOST}:{about['port']}",
         )
@@ -106,7 +116,8 @@ def composed(state: Path, about: Mapping[str, Any], *, recover: bool) -> Iterato
             invoker=sagemaker,
             health=lambda: {**about, "state": str(state), **counts(sagemaker)},
             own={layout.INTERRUPT_PATH: sagemaker.jobs.interrupt},
-        )
+        ),
+        chosen.docker,
     )
     sagemaker.resume()
     try:
@@ -115,19 +126,6 @@ def composed(state: Path, about: Mapping[str, Any], *, recover: bool) -> Iterato
         sagemaker.close()
         app.close()
         database.close()
-
-
-def make_runtime(name: str, state: Path) -> Runtime:
-    """
-    Return the runtime that runs containers.
-
-    Raises:
-        LocalServerError: There is none of that name.
-    """
-    if name != "process":
-        problem = f"the local server has no runtime {name!r}"
-        raise LocalServerError(problem, expected="process")
-    return ProcessRuntime(state / layout.RUNTIME)
 
 
 def counts(sagemaker: SageMaker) -> dict[str, int]:
@@ -192,6 +190,31 @@ def bound(port: int) -> Iterator[socket.socket]:
         yield listener
 
 
+@contextmanager
+def beside(listener: socket.socket, docker: DockerRuntime) -> Iterator[list[socket.socket]]:
+    """
+    Listen at the containers' address of this machine too, on the same port.
+
+    Whoever else reaches that address, by way of another interface, is refused by the server.
+    """
+    address, port = docker.gateway(), listener.getsockname()[1]
+    if address is None:
+        yield [listener]
+        return
+    with socket.socket() as second:
+        second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        second.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            second.bind((address, port))
+        except OSError as error:
+            logger.warning("containers cannot reach this server: %s:%d: %s", address, port, error)
+            yield [listener]
+            return
+        second.listen(BACKLOG)
+        docker.reached_at = address
+        yield [listener, second]
+
+
 def port_error(port: int, error: OSError) -> LocalServerError:
     """Word why a port cannot be had."""
     remedy = "kennel local start --port 0, which takes a free one"
@@ -209,7 +232,7 @@ def holder(port: int) -> str:
         return "another program"
 
 
-def listen(app: Server, listener: socket.socket) -> None:
+def listen(app: Server, listeners: list[socket.socket]) -> None:
     """Answer requests until a signal."""
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again when it is done, which would end us before we clean up
@@ -227,5 +250,6 @@ def listen(app: Server, listener: socket.socket) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    logger.info("listening on http://%s:%d", HOST, listener.getsockname()[1])
-    uvicorn.Server(config).run(sockets=[listener])
+    for listener in listeners:
+        logger.info("listening on http://%s:%d", *listener.getsockname())
+    uvicorn.Server(config).run(sockets=listeners)

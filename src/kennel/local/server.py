@@ -31,6 +31,9 @@ from kennel.local.wire.json_protocol import JsonService
 from kennel.local.wire.query_protocol import QueryService
 from kennel.local.wire.replies import error_reply, fits_header, json_error, json_reply
 
+LOOPBACK = "127.0.0.1"
+# What a container may ask of SageMaker. Not for more instances: of a program of this machine, even.
+GUESTS_OPERATION = re.compile(r"SageMaker\.(Describe|List)[A-Za-z]+")
 LOCAL_HOST = re.compile(r"(?:(?:[a-z0-9._-]+\.)?localhost|127\.0\.0\.1|\[::1\])(?::\d+)?")
 INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
 MAX_API_BYTES = 64 * 2**20
@@ -80,11 +83,25 @@ class Services:
         return ["s3", "sagemaker-runtime", *json_names, *self.query]
 
 
-class Server:
-    """The ASGI application over *services*."""
+class Guests(Protocol):
+    """The containers that this machine runs, which know it by another address."""
 
-    def __init__(self, services: Services) -> None:
+    @property
+    def reached_at(self) -> str | None:
+        """This machine's address for them, if they have one."""
+        ...
+
+    def admits(self, address: str) -> bool:
+        """Return whether it is a container's address; may block."""
+        ...
+
+
+class Server:
+    """The ASGI application over *services*, for this machine and, if there are any, *guests*."""
+
+    def __init__(self, services: Services, guests: Guests | None = None) -> None:
         self._services = services
+        self._guests = guests
         self._api = ThreadPoolExecutor(API_THREADS, "api")
         self._invocations = ThreadPoolExecutor(INVOCATION_THREADS, "invoke")
 
@@ -98,15 +115,17 @@ class Server:
             reply = error_reply(error, call)
         else:
             try:
-                reply = await self._reply(call, receive)
+                reply = await self._reply(call, receive, client_of(scope))
             except ClientGoneError:
                 return
         log(call, reply, time.monotonic() - started)
         await transmit(reply, send)
 
-    async def _reply(self, call: Call, receive: Receive) -> Reply:
+    async def _reply(self, call: Call, receive: Receive, client: str) -> Reply:
         try:
-            check_origin(call)
+            if client != LOOPBACK:
+                await self._check_guest(call, client)
+            check_origin(call, self._guests.reached_at if self._guests else None)
             REGION.set(call.signer.region if call.signer else REGION.get())
             return sendable(await self._answer(call, receive))
         except ApiError as error:
@@ -116,6 +135,22 @@ class Server:
         except Exception as error:
             logger.exception("%s %s failed", call.method, call.path)
             return error_reply(failure(error), call)
+
+    async def _check_guest(self, call: Call, client: str) -> None:
+        """
+        Refuse who is no container of this machine, and what a container must not ask.
+
+        Raises:
+            ApiError: ``AccessDenied``.
+        """
+        guests = self._guests
+        if guests is None or not await in_thread(self._api, guests.admits, client):
+            raise ApiError("AccessDenied", f"{client} is no container of this machine", 403)
+        target = call.headers.get("x-amz-target", "")
+        changes = target.startswith("SageMaker.") and not GUESTS_OPERATION.fullmatch(target)
+        if changes or call.path in self._services.own:
+            what = target or call.path
+            raise ApiError("AccessDenied", f"{what} is not for containers in local mode", 403)
 
     async def _answer(self, call: Call, receive: Receive) -> Reply:
         if call.path == HEALTH_PATH:
@@ -182,6 +217,12 @@ def document(body: bytes) -> dict[str, Any]:
         raise ApiError("SerializationException", f"expected a JSON document: {error}") from error
 
 
+def client_of(scope: Scope) -> str:
+    """Return the address that a request comes from; none is this machine's, too: no network."""
+    client: tuple[str, int] | None = scope.get("client")
+    return client[0] if client else LOOPBACK
+
+
 async def in_thread(threads: ThreadPoolExecutor, work: Callable[..., T], *arguments: object) -> T:
     """Do blocking *work* in a thread, which knows the request's region."""
     run = contextvars.copy_context().run
@@ -230,15 +271,19 @@ async def transmit_file(part: FilePart, send: Send) -> None:
         await send({"type": "http.response.body", "body": block, "more_body": left > 0})
 
 
-def check_origin(call: Call) -> None:
+def check_origin(call: Call, guests_name: str | None = None) -> None:
     """
     Refuse what reaches this server by way of somebody else's web page or name.
+
+    Args:
+        guests_name: The address by which containers know this machine.
 
     Raises:
         ApiError: ``AccessDenied``.
     """
     host, origin = call.headers.get("host", ""), call.headers.get("origin")
-    if not LOCAL_HOST.fullmatch(host.lower()):
+    is_guests = guests_name is not None and host.partition(":")[0] == guests_name
+    if not is_guests and not LOCAL_HOST.fullmatch(host.lower()):
         message = f"the local server answers to localhost and 127.0.0.1, not to {host!r}"
         raise ApiError("AccessDenied", message, 403)
     if origin is not None and not LOCAL_HOST.fullmatch(urlsplit(origin).netloc.lower()):

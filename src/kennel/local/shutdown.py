@@ -11,7 +11,7 @@ from kennel.contract import SERVING_STOP_GRACE_S, STOP_GRACE_S
 from kennel.local.database import Database
 from kennel.local.layout import DATABASE, RUNTIME
 from kennel.local.resources import Resources
-from kennel.local.runtimes.process import ProcessRuntime, running
+from kennel.local.runtimes import left
 from kennel.local.sagemaker.names import TRAINING_JOB
 from kennel.local.sagemaker.training.jobs import stopping
 from kennel.local.sagemaker.training.record import has_ended
@@ -28,8 +28,8 @@ def stop_launches(state: Path) -> None:
     if not (state / DATABASE).exists():
         return
     mark_stopping(state)
-    runtime = ProcessRuntime(state / RUNTIME)
-    launches = running(state / RUNTIME)
+    runtime = left.runtime(state / RUNTIME)
+    launches = left.running(state / RUNTIME)
     for launch_id in launches:
         runtime.terminate(launch_id)
     started = time.monotonic()

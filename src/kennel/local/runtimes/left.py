@@ -1,0 +1,41 @@
+"""
+What goes on without a server: asked by commands, which must not wait for the docker SDK's import.
+
+Docker's part is therefore imported where a launch was a container, and there only.
+"""
+
+from pathlib import Path
+
+from kennel.local.runtimes import process
+from kennel.local.runtimes.process import ProcessRuntime
+from kennel.local.runtimes.protocol import Runtime
+
+NOTE_FILE = "container.json"  # in the folder of a launch that was a container's
+
+
+def runtime(folder: Path) -> Runtime:
+    """Return what can end the launches below *folder*."""
+    if not has_containers(folder):
+        return ProcessRuntime(folder)
+    from kennel.local.runtimes import choice  # noqa: PLC0415 - a quarter of a second
+
+    return choice.choose(choice.AUTO, folder)
+
+
+def running(folder: Path) -> dict[str, str]:
+    """
+    Return the launches below *folder* that run, whoever asks: id → role.
+
+    An engine that does not answer runs nothing.
+    """
+    processes = process.running(folder)
+    if not has_containers(folder):
+        return processes
+    from kennel.local.runtimes import choice  # noqa: PLC0415 - a quarter of a second
+
+    return processes | choice.choose(choice.AUTO, folder).docker.running()
+
+
+def has_containers(folder: Path) -> bool:
+    """Return whether a launch below *folder* is a container's; no engine is asked."""
+    return any(folder.glob(f"*/{NOTE_FILE}"))
