@@ -7,6 +7,7 @@ ended already is no error.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 from ipaddress import IPv4Network
 from typing import IO, Any, cast
@@ -28,6 +29,7 @@ LOGGING = LogConfig(
     config={"max-size": "1t", "max-file": "1", "compress": "false", "mode": "blocking"},
 )
 CONNECT_TIMEOUT_S = 10
+BLOCK_BYTES = 2**16
 
 
 class StartError(EngineError):
@@ -255,7 +257,7 @@ class Engine:
             answer = api.get(url, params=asked, stream=True, timeout=timeout)
             with answer:
                 answer.raise_for_status()
-                for piece in streams.pieces(exactly(answer.raw.read)):
+                for piece in streams.pieces(iter(partial(answer.raw.read1, BLOCK_BYTES), b"")):
                     if piece.stream == streams.ENGINES_OWN:
                         raise EngineError(f"the Docker engine says: {piece.data.decode()}")
                     yield piece
@@ -338,19 +340,6 @@ class Engine:
 def filters(labels: Mapping[str, str]) -> list[str]:
     """Return labels as the engine filters by them."""
     return [f"{name}={value}" if value else name for name, value in labels.items()]
-
-
-def exactly(read: Any) -> Any:  # noqa: ANN401 - urllib3's, which has no types of its own
-    """Return a function that reads as many bytes as asked for, unless the stream ends before."""
-
-    def whole(count: int) -> bytes:
-        parts = []
-        while count and (part := read(count)):
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
-
-    return whole
 
 
 @contextmanager

@@ -6,7 +6,7 @@ how long, then the frame. A line of more than 16 KiB comes in several frames, be
 the other stream may stand.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 HEADER_BYTES = 8
@@ -23,20 +23,30 @@ class Piece:
     data: bytes
 
 
-def pieces(read: Callable[[int], bytes]) -> Iterator[Piece]:
+def pieces(blocks: Iterable[bytes]) -> Iterator[Piece]:
     """
     Yield what comes, frame by frame; one that breaks off is left out.
 
     Args:
-        read: Returns as many bytes as it is asked for, fewer at the end.
+        blocks: Cut anywhere.
     """
-    while len(header := read(HEADER_BYTES)) == HEADER_BYTES:
-        length = int.from_bytes(header[4:], "big")
-        frame = read(length)
-        if len(frame) < length:
-            return
-        stamp, _, data = frame.partition(b" ")
-        yield Piece(header[0], stamp, data)
+    buffered = b""
+    for block in blocks:
+        buffered += block
+        start = 0
+        while (end := end_of_frame(buffered, start)) <= len(buffered):
+            stamp, _, data = buffered[start + HEADER_BYTES : end].partition(b" ")
+            yield Piece(buffered[start], stamp, data)
+            start = end
+        buffered = buffered[start:]
+
+
+def end_of_frame(buffered: bytes, start: int) -> int:
+    """Return where the frame that begins at *start* ends, or its header where that is not whole."""
+    body = start + HEADER_BYTES
+    if body > len(buffered):
+        return body
+    return body + int.from_bytes(buffered[body - 4 : body], "big")
 
 
 class Lines:
