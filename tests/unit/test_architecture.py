@@ -22,7 +22,9 @@ MAY_IMPORT = {
     "jobs": BASE | {"settings", "boto3", "botocore", "rich"},
     "engine": BASE | {"docker", "requests"},
     "local": BASE | {"engine", "botocore", "uvicorn"},
-    "cli": BASE | {"settings", "datasets", "jobs", "local", "training", "rich"},
+    "checking": BASE | {"engine"},
+    "cli": BASE
+    | {"settings", "datasets", "jobs", "local", "engine", "checking", "training", "rich"},
 }
 OURS = {path.stem for path in SRC.iterdir() if path.suffix == ".py" or path.is_dir()}
 GUARDED = {name for allowed in MAY_IMPORT.values() for name in allowed} | OURS

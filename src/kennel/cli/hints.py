@@ -28,7 +28,7 @@ ON_AWS = (
     "data stage",
     "images",
 )
-HERE = ("data check", "data digits", "hyperparameters", "local", "demo")  # ask no AWS
+HERE = ("check", "data check", "data digits", "hyperparameters", "local", "demo")  # ask no AWS
 PATTERN = re.compile(
     rf"(?<![\w./-])(?P<run>-- )?kennel (?P<what>{'|'.join((*ON_AWS, *HERE))}|…)(?![\w-])"
 )

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from kennel.cli import hints
 from kennel.cli.usage import Parser
+from kennel.contract import INFERENCE_AMI_DRIVERS
 from kennel.errors import KennelError
 
 AWAY_S = 2  # without Spot capacity, after an interruption
@@ -62,6 +63,7 @@ def parser() -> Parser:
     _training(commands)
     _endpoints(commands)
     _images(commands)
+    _check(commands)
     _local(commands)
     _demo(commands)
     return root
@@ -209,6 +211,50 @@ def _images(commands: Commands) -> None:
     for name, one in {"prepare": prepare, "record": record, "login": login}.items():
         _settings(one)
         one.set_defaults(run=f"images.{name}")
+
+
+def _check(commands: Commands) -> None:
+    check = commands.add_parser("check", help="run an image as SageMaker would, and judge it")
+    check.add_argument("image", metavar="IMAGE", help="one that the Docker engine here has")
+    check.add_argument("--train", action="store_true", help="check what it does with train")
+    check.add_argument("--serve", action="store_true", help="check what it does with serve")
+    check.add_argument(
+        "--data", type=Path, metavar="DIR", help="a folder for each channel; default: a few PNGs"
+    )
+    check.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="hyperparameters",
+        help="a hyperparameter of the training; may be given again",
+    )
+    check.add_argument(
+        "--model", type=Path, metavar="model.tar.gz", help="to serve; default: what it has trained"
+    )
+    check.add_argument("--request", type=Path, metavar="FILE", help="an invocation that it takes")
+    check.add_argument("--content-type", default="application/x-image", help=DEFAULT)
+    check.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="environment",
+        help="a variable of the server; may be given again",
+    )
+    check.add_argument("--instance-type", metavar="TYPE", help="whose driver must run its CUDA")
+    check.add_argument(
+        "--inference-ami-version",
+        metavar="NAME",
+        choices=sorted(INFERENCE_AMI_DRIVERS),
+        help="of the endpoint's variant",
+    )
+    check.add_argument(
+        "--timeout", type=positive, default=1800, metavar="S", help=f"of a training; {DEFAULT}"
+    )
+    check.add_argument("--strict", action="store_true", help="exit 1 on warnings as well")
+    _json(check)
+    check.set_defaults(run="check.image")
 
 
 def _local(commands: Commands) -> None:
