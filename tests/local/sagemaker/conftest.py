@@ -10,12 +10,33 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from kennel.local import rehearsal
+
 WAIT_S = 30
 POLL_S = 0.02
 ROLE = "arn:aws:iam::000000000000:role/sagemaker"
 RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
 NUMBERS = count(1)
 
+# Counts its lives in its checkpoints, and ends by itself in the last.
+LIVES = """
+import os, signal, sys, time
+base = os.environ["SAGEMAKER_BASE_DIR"]
+lives = base + "/checkpoints/lives"
+life = 1 + (int(open(lives).read()) if os.path.exists(lives) else 0)
+
+def save(*_):
+    with open(lives + ".partial", "w") as file:
+        file.write(str(life))
+    os.replace(lives + ".partial", lives)
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, save)
+print(f"life={life} left={sorted(os.listdir(base + '/model'))}")
+open(base + f"/model/{life}", "w").close()
+while life < int(os.environ["LIVES"]):
+    time.sleep(0.01)
+"""
 SERVER = '''#!{python}
 """A container in twenty lines: answers /ping and /invocations as the test tells it to."""
 import http.server, json, os, signal, sys, time
@@ -156,6 +177,42 @@ def submit(sagemaker, job_request, finished):
         with suppress(ClientError):  # it has ended, or was deleted
             sagemaker.stop_training_job(TrainingJobName=name)
             finished(name)
+
+
+@pytest.fixture
+def on_spot(bucket):
+    """Return what makes a request one for Spot instances, with checkpoints in the bucket."""
+
+    def changes(*, max_runtime_s=60, max_wait_s=120):
+        return {
+            "EnableManagedSpotTraining": True,
+            "StoppingCondition": {
+                "MaxRuntimeInSeconds": max_runtime_s,
+                "MaxWaitTimeInSeconds": max_wait_s,
+            },
+            "CheckpointConfig": {"S3Uri": f"s3://{bucket}/checkpoints"},
+        }
+
+    return changes
+
+
+@pytest.fixture
+def spot_job(submit, printed, on_spot):
+    """Start a job on Spot, and return its name when it has said *said*."""
+    metric = {"MetricDefinitions": [{"Name": "life", "Regex": "life=([0-9.]+)"}]}
+
+    def start(script=LIVES, *, said="life=1", lives=2, **limits):
+        name = submit(script, metric, **on_spot(**limits), Environment={"LIVES": str(lives)})
+        printed(name, said)
+        return name
+
+    return start
+
+
+@pytest.fixture
+def interrupt(state):
+    """Interrupt a job."""
+    return lambda name, away_s=0.0: rehearsal.interrupt(state, name, away_s)
 
 
 @pytest.fixture

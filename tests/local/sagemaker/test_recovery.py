@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import tarfile
+import time
 from datetime import timedelta
 
 import pytest
@@ -24,6 +25,8 @@ while not os.path.exists(base + "/go"):
 print("acc=0.75")
 open(base + "/model/model.txt", "w").write("learnt")
 """
+WHOLE = ["Starting", "Downloading", "Training"]
+INTERRUPTED_ONCE = [*WHOLE, "Interrupted", "Restarting", *WHOLE, "Uploading", "Completed"]
 METRIC = {"MetricDefinitions": [{"Name": "acc", "Regex": "acc=([0-9.]+)"}]}
 
 
@@ -201,6 +204,43 @@ class TestJob:
         go(job)
 
         assert finished(job)["TrainingJobStatus"] == "Completed"
+
+
+class TestInterruption:
+    """A job that loses its Spot instances in the life of two servers."""
+
+    @pytest.mark.parametrize("after_s", [0.0, 0.05, 0.1, 0.2, 0.4])
+    def test_is_gone_on_with_wherever_it_was(self, kill, spot_job, interrupt, finished, after_s):
+        """
+        Whenever the server dies, the job has one interruption and goes on from what it saved.
+        """
+        name = spot_job()
+        interrupt(name, 0.2)
+        time.sleep(after_s)
+        kill()()
+
+        job = finished(name)
+
+        assert job["TrainingJobStatus"] == "Completed"
+        assert job["FinalMetricDataList"][0]["Value"] == 2
+        assert [t["Status"] for t in job["SecondaryStatusTransitions"]] == INTERRUPTED_ONCE
+
+    def test_waits_for_capacity_beyond_a_server(self, kill, spot_job, interrupt, until, sagemaker):
+        """
+        The next server starts the job no earlier than capacity is there, and can stop it.
+        """
+        name = spot_job()
+        interrupt(name, 600.0)
+
+        def status():
+            return sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"]
+
+        until(lambda: status() == "Restarting")
+        kill()()
+
+        assert status() == "Restarting"
+        sagemaker.stop_training_job(TrainingJobName=name)
+        until(lambda: status() == "Stopped")
 
 
 class TestEndpoint:

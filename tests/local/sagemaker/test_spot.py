@@ -14,25 +14,6 @@ from kennel.errors import JobError, LocalServerError
 from kennel.local import rehearsal
 
 KENNEL = [sys.executable, "-c", "import sys; from kennel.cli import main; sys.exit(main())"]
-# Counts its lives in its checkpoints; in the second one it ends by itself.
-LIVES = """
-import os, signal, sys, time
-base = os.environ["SAGEMAKER_BASE_DIR"]
-lives = base + "/checkpoints/lives"
-life = 1 + (int(open(lives).read()) if os.path.exists(lives) else 0)
-
-def save(*_):
-    with open(lives + ".partial", "w") as file:
-        file.write(str(life))
-    os.replace(lives + ".partial", lives)
-    sys.exit(0)
-
-signal.signal(signal.SIGTERM, save)
-print(f"life={life} left={sorted(os.listdir(base + '/model'))}")
-open(base + f"/model/{life}", "w").close()
-while life < 2:
-    time.sleep(0.01)
-"""
 # Hears SIGTERM and takes its time.
 SLOW_TO_END = """
 import os, signal, time
@@ -43,42 +24,12 @@ print("begun")
 while not os.path.exists(base + "/go"):
     time.sleep(0.01)
 """
-METRIC = {"MetricDefinitions": [{"Name": "life", "Regex": "life=([0-9.]+)"}]}
 WHOLE = ["Starting", "Downloading", "Training"]
 CANNOT = "only a job that is Training has instances to lose"
 
 
-def on_spot(bucket, *, max_runtime_s=60, max_wait_s=120):
-    return {
-        "EnableManagedSpotTraining": True,
-        "StoppingCondition": {
-            "MaxRuntimeInSeconds": max_runtime_s,
-            "MaxWaitTimeInSeconds": max_wait_s,
-        },
-        "CheckpointConfig": {"S3Uri": f"s3://{bucket}/checkpoints"},
-    }
-
-
 def statuses(job):
     return [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
-
-
-@pytest.fixture
-def interrupt(state):
-    """Interrupt a job of the session's server."""
-    return lambda name, away_s=0.0: rehearsal.interrupt(state, name, away_s)
-
-
-@pytest.fixture
-def training(submit, printed, bucket):
-    """Start a job on Spot, and return its name when it has said *said*."""
-
-    def start(script=LIVES, specification=METRIC, *, said="life=1", **limits):
-        name = submit(script, specification, **on_spot(bucket, **limits))
-        printed(name, said)
-        return name
-
-    return start
 
 
 @pytest.fixture
@@ -107,11 +58,11 @@ def heard(printed, state):
     return wait
 
 
-def test_an_interrupted_job_goes_on_from_its_checkpoints(training, printed, interrupt, finished):
+def test_an_interrupted_job_goes_on_from_its_checkpoints(spot_job, printed, interrupt, finished):
     """
     The script hears SIGTERM, and finds what it saved then, and nothing else of its former life.
     """
-    name = training()
+    name = spot_job()
     interrupt(name)
 
     job = finished(name)
@@ -121,11 +72,11 @@ def test_an_interrupted_job_goes_on_from_its_checkpoints(training, printed, inte
     assert job["FinalMetricDataList"][0]["Value"] == 2
 
 
-def test_the_transitions_are_those_of_aws(training, interrupt, finished):
+def test_the_transitions_are_those_of_aws(spot_job, interrupt, finished):
     """
     Interrupted, then Restarting, then all stages again, without a gap between them.
     """
-    name = training()
+    name = spot_job()
     interrupt(name)
 
     job = finished(name)
@@ -136,11 +87,11 @@ def test_the_transitions_are_those_of_aws(training, interrupt, finished):
     assert all(before["EndTime"] == after["StartTime"] for before, after in pairs)
 
 
-def test_the_time_without_instances_is_not_billed(training, interrupt, finished):
+def test_the_time_without_instances_is_not_billed(spot_job, interrupt, finished):
     """
     Training time runs on while capacity is away, billable time does not.
     """
-    name = training()
+    name = spot_job()
     interrupt(name, 2.0)
 
     job = finished(name)
@@ -150,11 +101,11 @@ def test_the_time_without_instances_is_not_billed(training, interrupt, finished)
     assert 1 <= job["BillableTimeInSeconds"] <= max(1, took - 2.0 + 0.5)
 
 
-def test_each_attempt_has_a_log_stream(training, interrupt, finished, logs):
+def test_each_attempt_has_a_log_stream(spot_job, interrupt, finished, logs):
     """
     Fresh instances write to a stream of their own, as every instance does.
     """
-    name = training()
+    name = spot_job()
     interrupt(name, 1.1)
     finished(name)
 
@@ -164,11 +115,11 @@ def test_each_attempt_has_a_log_stream(training, interrupt, finished, logs):
     assert len(streams["logStreams"]) == 2
 
 
-def test_a_job_can_be_interrupted_again(training, printed, interrupt, finished):
+def test_a_job_can_be_interrupted_again(spot_job, printed, interrupt, finished):
     """
     Every time it gets fresh instances.
     """
-    name = training(LIVES.replace("life < 2", "life < 3"))
+    name = spot_job(lives=3)
     interrupt(name)
     printed(name, "life=2")
     interrupt(name)
@@ -176,11 +127,11 @@ def test_a_job_can_be_interrupted_again(training, printed, interrupt, finished):
     assert statuses(finished(name)).count("Interrupted") == 2
 
 
-def test_a_job_without_capacity_for_too_long_is_ended(training, interrupt, finished):
+def test_a_job_without_capacity_for_too_long_is_ended(spot_job, interrupt, finished):
     """
     MaxWaitTimeInSeconds counts from the creation; the status is AWS's.
     """
-    name = training(max_runtime_s=3, max_wait_s=3)
+    name = spot_job(max_runtime_s=3, max_wait_s=3)
     interrupt(name, 600.0)
 
     job = finished(name)
@@ -189,11 +140,11 @@ def test_a_job_without_capacity_for_too_long_is_ended(training, interrupt, finis
     assert statuses(job)[-3:] == ["Restarting", "Stopping", "MaxWaitTimeExceeded"]
 
 
-def test_a_job_without_capacity_can_be_stopped(training, interrupt, reached, finished, sagemaker):
+def test_a_job_without_capacity_can_be_stopped(spot_job, interrupt, reached, finished, sagemaker):
     """
     StopTrainingJob does not wait for instances to come.
     """
-    name = training()
+    name = spot_job()
     interrupt(name, 600.0)
     reached(name, "Restarting")
     sagemaker.stop_training_job(TrainingJobName=name)
@@ -201,11 +152,11 @@ def test_a_job_without_capacity_can_be_stopped(training, interrupt, reached, fin
     assert statuses(finished(name))[-3:] == ["Restarting", "Stopping", "Stopped"]
 
 
-def test_a_stop_during_the_grace_keeps_the_model(training, interrupt, heard, finished, sagemaker):
+def test_a_stop_during_the_grace_keeps_the_model(spot_job, interrupt, heard, finished, sagemaker):
     """
     A job that is stopped while its instances are taken back ends as stopped jobs do.
     """
-    name = training(SLOW_TO_END, said="begun")
+    name = spot_job(SLOW_TO_END, said="begun")
     interrupt(name)
     with heard(name):
         sagemaker.stop_training_job(TrainingJobName=name)
@@ -217,11 +168,11 @@ def test_a_stop_during_the_grace_keeps_the_model(training, interrupt, heard, fin
 
 
 @pytest.mark.parametrize("spot", [True, False], ids=["has-ended", "on-demand"])
-def test_what_cannot_be_interrupted_is_refused(submit, interrupt, finished, bucket, spot):
+def test_what_cannot_be_interrupted_is_refused(submit, on_spot, interrupt, finished, spot):
     """
     Only a job on Spot that is training has instances to lose; the error says so.
     """
-    changes = on_spot(bucket) if spot else {}
+    changes = on_spot() if spot else {}
     name = submit("print('runs')", **changes)
     finished(name)
 
@@ -229,11 +180,11 @@ def test_what_cannot_be_interrupted_is_refused(submit, interrupt, finished, buck
         interrupt(name)
 
 
-def test_a_job_that_is_interrupted_is_not_interrupted_again(training, interrupt):
+def test_a_job_that_is_interrupted_is_not_interrupted_again(spot_job, interrupt):
     """
     It has no instances to lose any more.
     """
-    name = training()
+    name = spot_job()
     interrupt(name, 600.0)
 
     with pytest.raises(JobError, match=CANNOT):
@@ -279,12 +230,12 @@ def test_a_malformed_request_is_refused(server, body):
         assert "xpected" in json.loads(error.read())["message"]
 
 
-def test_the_command_line_interrupts(training, state, tmp_path, finished):
+def test_the_command_line_interrupts(spot_job, state, tmp_path, finished):
     """
     ``kennel local interrupt JOB`` asks the server of the settings, and says what comes.
     """
     (tmp_path / "kennel.toml").write_text(f'[local]\nstate = "{state}"\n')
-    name = training()
+    name = spot_job()
 
     done = subprocess.run(  # noqa: S603 - ourselves
         [*KENNEL, "local", "interrupt", name, "--away", "0"],
