@@ -22,6 +22,7 @@ import bcrypt
 import boto3
 import docker
 import pytest
+from botocore.exceptions import ClientError
 
 from kennel.local import daemon
 from kennel.local.ecr.registry import Registry
@@ -369,6 +370,79 @@ def test_a_dry_run_shows_the_requests_and_sends_none(place, registry):
     assert done.returncode == 0, done.stderr
     assert f"not pushed: {NAMES[1]}:{tag}" in done.stderr
     assert [registry.digest(name, tag) for name in NAMES] == [None, None]
+
+
+def test_the_api_of_ecr_describes_what_is_in_the_registry(place, pushed, registry):
+    """
+    Digest, tags and size of an image; its manifest letter by letter; its absence in AWS's words.
+    """
+    ecr, name = boto(place, "ecr"), NAMES[1]
+    manifest = registry.manifest(name, pushed.tag)
+
+    (detail,) = ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": pushed.tag}])[
+        "imageDetails"
+    ]
+    listed = ecr.list_images(repositoryName=name)["imageIds"]
+    asked = [{"imageDigest": manifest.digest}, {"imageTag": "absent"}]
+    got = ecr.batch_get_image(repositoryName=name, imageIds=asked)
+    with pytest.raises(ClientError) as caught:
+        ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": "absent"}])
+
+    assert (detail["imageDigest"], detail["imageTags"]) == (manifest.digest, [pushed.tag])
+    assert detail["imageSizeInBytes"] == manifest.size_bytes > 0
+    assert {"imageTag": pushed.tag, "imageDigest": manifest.digest} in listed
+    assert [one["imageManifest"] for one in got["images"]] == [manifest.text]
+    assert [one["failureCode"] for one in got["failures"]] == ["ImageNotFound"]
+    assert caught.value.response["Error"]["Code"] == "ImageNotFoundException"
+    assert "imageTag:'absent'} does not exist within" in caught.value.response["Error"]["Message"]
+
+
+def test_images_come_a_page_at_a_time(place, registry):
+    """
+    Each once, the tags of one image with it; those without a tag a registry cannot list.
+    """
+    ecr, name = boto(place, "ecr"), f"paged-{uuid.uuid4().hex[:12]}"
+    ecr.create_repository(repositoryName=name)
+    secret = {"username": registry.user, "password": registry.password}
+    for tag in ("one", "two", "three"):
+        place.build(name, tag).tag(f"{registry.host}/{name}", tag)
+    place.engine.images.get(f"{name}:one").tag(f"{registry.host}/{name}", "uno")
+    place.images.append(f"{registry.host}/{name}:uno")
+    for tag in ("one", "two", "three", "uno"):
+        place.engine.images.push(f"{registry.host}/{name}", tag, auth_config=secret)
+
+    pages = [
+        page["imageDetails"]
+        for page in ecr.get_paginator("describe_images").paginate(
+            repositoryName=name, PaginationConfig={"PageSize": 2}
+        )
+    ]
+    untagged = ecr.list_images(repositoryName=name, filter={"tagStatus": "UNTAGGED"})["imageIds"]
+
+    assert [len(page) for page in pages] == [2, 1]
+    tags = sorted(tuple(one["imageTags"]) for page in pages for one in page)
+    assert tags == [("one", "uno"), ("three",), ("two",)]
+    assert untagged == []
+
+
+def test_a_repository_with_images_is_deleted_by_force_only(place, registry):
+    """
+    And then its images are gone from the registry.
+    """
+    ecr, name = boto(place, "ecr"), f"gone-{uuid.uuid4().hex[:12]}"
+    ecr.create_repository(repositoryName=name)
+    place.build(name, "one").tag(f"{registry.host}/{name}", "one")
+    secret = {"username": registry.user, "password": registry.password}
+    place.engine.images.push(f"{registry.host}/{name}", "one", auth_config=secret)
+
+    with pytest.raises(ClientError) as caught:
+        ecr.delete_repository(repositoryName=name)
+    there = registry.digest(name, "one")
+    ecr.delete_repository(repositoryName=name, force=True)
+
+    assert caught.value.response["Error"]["Code"] == "RepositoryNotEmptyException"
+    assert there
+    assert registry.digest(name, "one") is None
 
 
 @pytest.fixture
