@@ -37,7 +37,7 @@ RECORD = "images.json"  # in the state folder: of the images that were pushed to
 def start(args: argparse.Namespace) -> int:
     """Start the server, if it does not run, and print its address."""
     settings = _settings(args)
-    address = started(settings, port=args.port)
+    address = started(settings, port=args.port, runtime=args.runtime)
     show.talk("started" if address.started else "it runs already")
     show.talk('point a shell at it: eval "$(kennel local env)"')
     show.result(address.url)
@@ -110,13 +110,16 @@ def logs(args: argparse.Namespace) -> int:
     return 0
 
 
-def started(settings: Settings, *, port: int | None = None) -> Address:
-    """Start the server unless it runs; one that runs may have any port but the one asked for."""
+def started(settings: Settings, *, port: int | None = None, runtime: str | None = None) -> Address:
+    """Start the server unless it runs; one that runs need only be as the arguments ask."""
     local = settings.local
+    is_running = daemon.is_running(local.state)
     if port is None:
-        port = 0 if daemon.is_running(local.state) else local.port
+        port = 0 if is_running else local.port
+    if runtime is None:
+        runtime = (is_running and daemon.status(local.state).runtime) or local.runtime
     registry = Registry(local.registry, local.registry_user, local.registry_password)
-    return daemon.start(local.state, port, local.runtime, registry)
+    return daemon.start(local.state, port, runtime, registry)
 
 
 def going_on(status: Status) -> str:

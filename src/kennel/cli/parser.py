@@ -20,6 +20,7 @@ from kennel.contract import INFERENCE_AMI_DRIVERS
 from kennel.errors import KennelError
 
 AWAY_S = 2  # without Spot capacity, after an interruption
+RUNTIMES = ("auto", "docker", "process")
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - it has no public name
@@ -272,6 +273,11 @@ def _local(commands: Commands) -> None:
         one.set_defaults(run=f"local.{name}")
         if name == "start":
             one.add_argument("--port", type=int, help="default: [local] port; 0: any that is free")
+            one.add_argument(
+                "--runtime",
+                choices=RUNTIMES,
+                help="how images run; default: [local] runtime; auto: docker if it has the image",
+            )
         if name == "stop":
             one.add_argument("--all", action="store_true", help="stop jobs and endpoints as well")
         if name == "status":

@@ -125,7 +125,10 @@ class Local:
 
     port: int = field(default=4510, metadata=_within(0, 65535))
     state: Path = Path(".kennel/local")
-    runtime: str = field(default="process", metadata=_like(r"process", "a runtime", "process"))
+    runtime: str = field(
+        default="auto",
+        metadata=_like(r"auto|docker|process", "auto, docker or process", "process"),
+    )
     registry: str = field(
         default="localhost:5000",
         metadata=_like(REGISTRY_PATTERN, "a host of this machine with its port", "localhost:5000"),
