@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Push the images that `make build` made of this commit to ECR, and record them for `kennel train` and `kennel deploy`.
+# Push the images that `make build` made of this commit to ECR, and record them for `kennel train`
+# and `kennel deploy`.
 #
 #   scripts/push_ecr.sh [--dry-run]    --dry-run: say what would be made and pushed, and do neither
 #
-# AWS is asked by `kennel images`, with the credentials and the AWS_ENDPOINT_URL that it finds: the local server is a case of
-# this, `kennel local run -- scripts/push_ecr.sh`. KENNEL names another kennel than the one in .venv,
-# DOCKER another client.
+# AWS is asked by `kennel images`, with the credentials and the AWS_ENDPOINT_URL that it finds: the
+# local server is a case of this, `kennel local run -- scripts/push_ecr.sh`. KENNEL names another
+# kennel than the one in .venv, DOCKER another client.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -52,11 +53,13 @@ for name in "${required[@]}" "${optional[@]}"; do
   names+=("$name")
 done
 
-# Credentials go into a folder of our own, which goes with us: none in the user's configuration or keychain.
-host=${DOCKER_HOST:-$("$DOCKER" context inspect --format '{{.Endpoints.docker.Host}}')}
+# Credentials go into a folder of our own that goes with us, none into the user's configuration.
+host=${DOCKER_HOST:-$("$DOCKER" context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || true)}
 config=$(mktemp -d)
 trap 'rm -rf "$config"' EXIT
-export DOCKER_HOST=$host DOCKER_CONFIG=$config
+export DOCKER_CONFIG=$config
+# The user's choice of an engine stands in the configuration that is left aside.
+[[ -z $host ]] || export DOCKER_HOST=$host
 
 if [[ -n $dry_run ]]; then
   "$kennel" images prepare --dry-run --tag "$tag" "${names[@]}"
