@@ -150,6 +150,17 @@ def test_another_model_in_the_same_folder_takes_the_converted_one_away(tmp_path)
     assert names_in(tmp_path) == FILES
 
 
+def test_what_openvino_cannot_use_is_an_artifact_error(tmp_path):
+    """
+    Such as the files of a later version.
+    """
+    (tmp_path / "model.xml").write_text('<net name="Model0" version="99"><layers/><edges/></net>')
+    (tmp_path / "model.bin").write_bytes(b"")
+
+    with pytest.raises(ArtifactError, match=r"OpenVINO \d+\.\S+ cannot use .*model\.xml: \S"):
+        openvino_model.compiled(tmp_path, threads=1)
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [

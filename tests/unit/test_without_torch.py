@@ -98,6 +98,30 @@ def test_a_cpu_is_served_without_importing_torch_where_it_is_installed(folder):
     assert done.stdout.splitlines()[-1] == "False", done.stderr
 
 
+def test_a_worker_computes_on_as_many_threads_as_it_is_told(folder):
+    """
+    Each further one is a thread of the process, and none is bound to a core: other workers', which
+    count them alike, would be bound to the same.
+    """
+    count = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from kennel.vision import openvino_model
+logits = openvino_model.compiled(Path(sys.argv[1]), threads=int(sys.argv[2]))
+logits(np.zeros((4, 3, 64, 64), np.float32))
+tasks = [int(task) for task in os.listdir("/proc/self/task")]
+assert {frozenset(os.sched_getaffinity(task)) for task in tasks} == {
+    frozenset(os.sched_getaffinity(0))
+}
+print(len(tasks))
+"""
+
+    one, two = (run(count, arguments=[folder, threads]) for threads in (1, 2))
+
+    assert int(two.stdout) == int(one.stdout) + 1, one.stderr + two.stderr
+
+
 @pytest.mark.parametrize(
     "name", ["artifact", "classifiers", "images", "openvino_model", "preprocessing"]
 )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kennel.errors import ArtifactError
-from kennel.vision.artifact import OPENVINO_FILES, REMEDY, Artifact
+from kennel.vision.artifact import DESCRIPTION_FILE, OPENVINO_FILES, REMEDY, Artifact
 
 Logits = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (N, 3, S, S) to (N, classes)
 
@@ -58,17 +58,34 @@ def compiled(folder: Path, *, threads: int) -> Logits:
     Return the model as a function, computing in float32 on *threads* threads of this process.
 
     Its threads survive no fork, so call it after. The weights are mapped from the file.
+
+    Raises:
+        ArtifactError: OpenVINO cannot use the files.
     """
     openvino = library()
-    model = openvino.Core().compile_model(
-        folder / OPENVINO_FILES[0],
-        "CPU",
-        {
-            "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the CPU has it
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": threads,
-            "ENABLE_CPU_PINNING": False,  # every process would pin its threads to the same cores
-        },
-    )
+    path = folder / OPENVINO_FILES[0]
+    try:
+        model = openvino.Core().compile_model(path, "CPU", _settings(threads))
+    except RuntimeError as error:
+        raise ArtifactError(
+            f"OpenVINO {openvino.__version__} cannot use {path}: {_reason(error)}",
+            expected=f"files of a version up to this one; {DESCRIPTION_FILE} names theirs",
+            remedy=REMEDY,
+        ) from error
     return lambda images: model(images)[0]
+
+
+def _settings(threads: int) -> dict[str, Any]:
+    return {
+        "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the CPU has it
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # every worker would pin its threads to the same cores
+    }
+
+
+def _reason(error: Exception) -> str:
+    """Return what OpenVINO found, which it says last, below where in its sources it was."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

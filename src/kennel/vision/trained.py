@@ -97,7 +97,7 @@ def _write_openvino(model: nn.Module, size: int, folder: Path) -> None:
         # constant; whether that does harm is seen from the answers, and so it need not check.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined] # not in its __all__
-        traced = torch.jit.trace(model, example, check_trace=False)
+        traced = torch.jit.trace(model, example, check_trace=False)  # type: ignore[no-untyped-call] # torch types little of it
         converted = openvino.convert_model(
             traced, example_input=example, input=[(-1, *example.shape[1:])]
         )
