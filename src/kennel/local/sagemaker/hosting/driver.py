@@ -134,13 +134,14 @@ class Driver:
 
     def _bring_up(self, endpoint: Document) -> None:
         """
-        Start every variant of Next that is not running, and wait until all are healthy.
+        Start every instance of Next that neither serves nor runs, and wait until all are healthy.
 
         Raises:
             NeverHealthy: One of them will not be.
             KennelError, ApiError: One of them cannot be started.
         """
-        variants = list(record.deployed(endpoint, "Next"))
+        serving = record.launches(endpoint, "Fleet")  # and its keepers keep it so
+        variants = [v for v in record.deployed(endpoint, "Next") if v.launch_id not in serving]
         deadlines = {}
         for variant in variants:
             if self.platform.runtime.poll(variant.launch_id).status is not Status.RUNNING:

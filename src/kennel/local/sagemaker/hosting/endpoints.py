@@ -27,6 +27,7 @@ class Endpoints:
         self.resources = platform.resources
         self.tags = tags
         self.driver = driver
+        self.most = platform.runtime.max_instances
 
     def create(self, params: dict[str, Any]) -> dict[str, Any]:
         """Answer CreateEndpoint."""
@@ -65,8 +66,9 @@ class Endpoints:
         return self._changed(name, updating)
 
     def update_weights(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Answer UpdateEndpointWeightsAndCapacities: at once, for there is nothing to start."""
+        """Answer UpdateEndpointWeightsAndCapacities: at once if nothing is to start or end."""
         name = params["EndpointName"]
+        generation = secrets.token_hex(4)
         self._find(name)
         desired = {item["VariantName"]: item for item in params["DesiredWeightsAndCapacities"]}
 
@@ -77,17 +79,21 @@ class Endpoints:
             if unknown:
                 raise invalid(f"Endpoint {name} has no variant {', '.join(sorted(unknown))}.")
             new = reweighted(new, members(desired, "DesiredWeight"))
-            new = resized(new, members(desired, "DesiredInstanceCount"))
+            counts = members(desired, "DesiredInstanceCount")
+            resizes = resized(new, counts, generation, self.most)
+            if resizes.launches() != new.launches():
+                return endpoint | {
+                    "EndpointStatus": "Updating",
+                    "LastModifiedTime": now(),
+                    LOCAL: endpoint[LOCAL] | {"Next": resizes.to_document()},
+                }
             return endpoint | {
-                "ProductionVariants": summaries(new),
+                "ProductionVariants": summaries(resizes),
                 "LastModifiedTime": now(),
-                LOCAL: endpoint[LOCAL] | {"Fleet": new.to_document()},
+                LOCAL: endpoint[LOCAL] | {"Fleet": resizes.to_document()},
             }
 
-        changed = self.resources.change(KIND, name, updated)
-        if changed is None:
-            raise ENDPOINT.missing(name)
-        return {"EndpointArn": changed["EndpointArn"]}
+        return self._changed(name, updated)
 
     def describe(self, params: dict[str, Any]) -> dict[str, Any]:
         """Answer DescribeEndpoint."""
@@ -146,7 +152,7 @@ class Endpoints:
                 raise MODEL.missing(variant["ModelName"])
             models.check_data(self.objects, models.container(model))
             found.append(model)
-        return fleet(endpoint, config, found, secrets.token_hex(4))
+        return fleet(endpoint, config, found, secrets.token_hex(4), self.most)
 
 
 def document(params: dict[str, Any], first: Fleet) -> Document:

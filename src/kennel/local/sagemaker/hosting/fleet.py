@@ -1,11 +1,11 @@
 """
-What an endpoint deploys, as values: a fleet of variants, each with its own launch. Pure.
+What an endpoint deploys, as values: a fleet of variants, each with its own launches. Pure.
 
 A fleet holds all that it takes to start it again, since the model and the configuration that it was
 made from may be gone by then. Who starts it is driver.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,19 +16,34 @@ from kennel.local.sagemaker.hosting import models
 
 @dataclass(frozen=True)
 class Variant:
-    """One production variant on its way to traffic."""
+    """One production variant on its way to traffic, or one instance of it."""
 
     name: str
-    launch_id: str
+    launch_id: str  # of its first instance
     image: str
     environment: dict[str, str]
     model_uri: str  # "" for a container without model data
     is_archive: bool
     weight: float
-    instances: int  # as the request asks; local mode runs one
+    instances: int  # as the request asks; how many run is the runtime's to say
     startup_timeout_s: int
     log_stream: str
     instance_type: str = ""
+    others: tuple[str, ...] = ()  # what tells the further instances' launches from the first's
+
+    def each(self) -> list["Variant"]:
+        """Return the variant's instances, each with its own launch and log stream."""
+        return [
+            self,
+            *(
+                replace(
+                    self,
+                    launch_id=f"{self.launch_id}-{other}",
+                    log_stream=f"{self.log_stream}-{other}",
+                )
+                for other in self.others
+            ),
+        ]
 
 
 @dataclass(frozen=True)
@@ -50,11 +65,15 @@ class Fleet:
 
     def launches(self) -> list[str]:
         """Return the ids of its launches."""
-        return [variant.launch_id for variant in self.variants]
+        return [one.launch_id for variant in self.variants for one in variant.each()]
 
 
 def fleet(
-    endpoint: str, config: Document, known_models: Iterable[Document], generation: str
+    endpoint: str,
+    config: Document,
+    known_models: Iterable[Document],
+    generation: str,
+    most: Callable[[str], int],
 ) -> Fleet:
     """
     Return the fleet of an endpoint configuration.
@@ -62,12 +81,13 @@ def fleet(
     Args:
         known_models: The models that its variants name.
         generation: Tells this fleet from others of the same endpoint.
+        most: How many instances of an image can run.
     """
     by_name = {model["ModelName"]: model for model in known_models}
     return Fleet(
         config["EndpointConfigName"],
         tuple(
-            variant(endpoint, request, by_name[request["ModelName"]], generation)
+            instanced(variant(endpoint, request, by_name[request["ModelName"]], generation), most)
             for request in config["ProductionVariants"]
         ),
     )
@@ -110,13 +130,30 @@ def summaries(deployed: Fleet) -> list[dict[str, Any]]:
     ]
 
 
-def resized(deployed: Fleet, counts: Mapping[str, int]) -> Fleet:
+def instanced(one: Variant, most: Callable[[str], int], generation: str = "") -> Variant:
+    """
+    Return a variant with launches for as many instances as it is to have, one at least.
+
+    Args:
+        generation: Tells new instances from any that it has had before.
+    """
+    wanted = min(one.instances, most(one.image)) - 1
+    kept = one.others[: max(0, wanted)]
+    new = (f"{generation}{number}" for number in range(len(kept) + 2, wanted + 2))
+    return replace(one, others=(*kept, *new))
+
+
+def resized(
+    deployed: Fleet, counts: Mapping[str, int], generation: str, most: Callable[[str], int]
+) -> Fleet:
     """Return a fleet with other instance counts for the variants that *counts* names."""
     return replace(
         deployed,
         variants=tuple(
-            replace(variant, instances=counts.get(variant.name, variant.instances))
-            for variant in deployed.variants
+            instanced(replace(one, instances=counts[one.name]), most, f"{generation}-")
+            if one.name in counts
+            else one
+            for one in deployed.variants
         ),
     )
 

@@ -18,6 +18,8 @@ from kennel.contract import (
     INVOCATION_TIMEOUT_S,
 )
 from kennel.local.resources import LOCAL, Document
+from kennel.local.runtimes.protocol import Status
+from kennel.local.sagemaker.hosting.fleet import Fleet, Variant
 from kennel.local.sagemaker.hosting.traffic import Traffic
 from kennel.local.sagemaker.names import ENDPOINT
 from kennel.local.sagemaker.platform import Platform
@@ -64,9 +66,19 @@ class Invocations:
         given = {name.lower(): value for name, value in headers.items()}
         while True:
             variant = choose(self._serving(endpoint), given.get(TARGET_VARIANT))
-            with self.traffic.request(variant["launch_id"]) as admitted:
+            instance = self._instance(variant)
+            with self.traffic.request(instance.launch_id) as admitted:
                 if admitted:  # else its fleet was replaced since we read of it
-                    return self._send(endpoint, variant, given, body)
+                    return self._send(endpoint, instance, given, body)
+
+    def _instance(self, variant: Variant) -> Variant:
+        """Return an instance of *variant*, one that runs if any does."""
+        instances = variant.each()
+        random.shuffle(instances)
+        if len(instances) > 1:
+            poll = self.platform.runtime.poll
+            instances.sort(key=lambda one: poll(one.launch_id).status is not Status.RUNNING)
+        return instances[0]
 
     def _serving(self, name: str) -> Document:
         """Return the endpoint, if it takes requests."""
@@ -78,9 +90,9 @@ class Invocations:
             raise invalid(f"Endpoint {name} of account {ACCOUNT_ID} is {status}, not InService.")
         return endpoint
 
-    def _send(self, endpoint: str, variant: Document, headers: Headers, body: bytes) -> Answer:
+    def _send(self, endpoint: str, variant: Variant, headers: Headers, body: bytes) -> Answer:
         """Send the request to one container and turn its answer into ours."""
-        address = self.platform.runtime.address(variant["launch_id"])
+        address = self.platform.runtime.address(variant.launch_id)
         sent = {
             name: headers[name.lower()] for name in INVOCATION_HEADERS if name.lower() in headers
         }
@@ -93,7 +105,7 @@ class Invocations:
         if status >= HTTPStatus.BAD_REQUEST:
             raise model_error(endpoint, status, content.decode(errors="replace"))
         kept = {name: value for name, value in answered.items() if name.lower() in ANSWER_HEADERS}
-        return status, {**kept, INVOKED_VARIANT: variant["name"]}, content
+        return status, {**kept, INVOKED_VARIANT: variant.name}, content
 
 
 def check_size(body: bytes) -> None:
@@ -106,17 +118,17 @@ def check_size(body: bytes) -> None:
         )
 
 
-def choose(endpoint: Document, target: str | None) -> Document:
+def choose(endpoint: Document, target: str | None) -> Variant:
     """Return the variant that the client asks for, or one by weight."""
     name = endpoint["EndpointName"]
-    variants: list[Document] = endpoint[LOCAL]["Fleet"]["variants"]
+    variants = Fleet.from_document(endpoint[LOCAL]["Fleet"]).variants
     if target is not None:
         for variant in variants:
-            if variant["name"] == target:
+            if variant.name == target:
                 return variant
-        known = ", ".join(variant["name"] for variant in variants)
+        known = ", ".join(variant.name for variant in variants)
         raise invalid(f"Variant {target} not found for endpoint {name}, which has: {known}.")
-    weights = [variant["weight"] for variant in variants]
+    weights = [variant.weight for variant in variants]
     if not any(weights):
         raise invalid(f"Every variant of endpoint {name} has weight 0; name one in TargetVariant.")
     return random.choices(variants, weights)[0]  # noqa: S311 - load, not secrets
@@ -155,11 +167,11 @@ def invalid(message: str) -> ApiError:
     return ApiError("ValidationError", message)
 
 
-def unavailable(endpoint: str, variant: Document, error: Exception) -> ApiError:
+def unavailable(endpoint: str, variant: Variant, error: Exception) -> ApiError:
     """Return the error for a container that cannot be reached, which is started again."""
     return ApiError(
         "ServiceUnavailable",
-        f"The container of variant {variant['name']} of endpoint {endpoint} cannot be reached"
+        f"The container of variant {variant.name} of endpoint {endpoint} cannot be reached"
         f" ({error}); local mode starts it again. Its log: {ENDPOINT_LOG_GROUP}/{endpoint}.",
         HTTPStatus.SERVICE_UNAVAILABLE,
     )

@@ -16,14 +16,21 @@ from kennel.local.sagemaker.platform import now
 
 
 def deployed(endpoint: Document, member: str) -> tuple[Variant, ...]:
-    """Return the variants of an endpoint's Fleet or Next."""
+    """Return the variants of an endpoint's Fleet or Next, once for each instance."""
     fleet = endpoint[LOCAL][member]
-    return Fleet.from_document(fleet).variants if fleet else ()
+    variants = Fleet.from_document(fleet).variants if fleet else ()
+    return tuple(instance for variant in variants for instance in variant.each())
 
 
 def launches(endpoint: Document, member: str) -> list[str]:
     """Return the launches of an endpoint's Fleet or Next."""
     return [variant.launch_id for variant in deployed(endpoint, member)]
+
+
+def only(endpoint: Document, member: str, other: str) -> list[str]:
+    """Return the launches that *member* has and *other* has not."""
+    shared = launches(endpoint, other)
+    return [launch_id for launch_id in launches(endpoint, member) if launch_id not in shared]
 
 
 def with_local(endpoint: Document, **members: object) -> Document:
@@ -32,7 +39,7 @@ def with_local(endpoint: Document, **members: object) -> Document:
 
 
 def swapped(endpoint: Document) -> Document:
-    """Return *endpoint* with Next serving and the former fleet retired."""
+    """Return *endpoint* with Next serving and what it does not have of the former fleet retired."""
     if endpoint["EndpointStatus"] == "Deleting":
         return endpoint
     fleet = Fleet.from_document(endpoint[LOCAL]["Next"])
@@ -40,7 +47,7 @@ def swapped(endpoint: Document) -> Document:
         endpoint,
         Fleet=endpoint[LOCAL]["Next"],
         Next=None,
-        Retired=endpoint[LOCAL]["Retired"] + launches(endpoint, "Fleet"),
+        Retired=endpoint[LOCAL]["Retired"] + only(endpoint, "Fleet", "Next"),
     )
     changed.pop("FailureReason", None)
     return changed | {
@@ -54,7 +61,7 @@ def rolled_back(endpoint: Document, reason: str) -> Document:
     """Return *endpoint* with Next retired: back to what served before, or Failed without it."""
     if endpoint["EndpointStatus"] == "Deleting":
         return endpoint
-    retired = endpoint[LOCAL]["Retired"] + launches(endpoint, "Next")
+    retired = endpoint[LOCAL]["Retired"] + only(endpoint, "Next", "Fleet")
     changed = with_local(endpoint, Next=None, Retired=retired)
     status = "InService" if endpoint[LOCAL]["Fleet"] else "Failed"
     return changed | {"EndpointStatus": status, "FailureReason": reason[:FAILURE_REASON_CHARS]}
@@ -63,7 +70,7 @@ def rolled_back(endpoint: Document, reason: str) -> Document:
 def all_retired(endpoint: Document) -> Document:
     """Return *endpoint* with nothing left that serves or will."""
     retired = [*endpoint[LOCAL]["Retired"], *launches(endpoint, "Fleet")]
-    retired += launches(endpoint, "Next")
+    retired += only(endpoint, "Next", "Fleet")
     return with_local(endpoint, Fleet=None, Next=None, Retired=retired)
 
 
