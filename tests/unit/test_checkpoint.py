@@ -9,6 +9,7 @@ from torch import nn
 from kennel.errors import HyperparameterError
 from kennel.training import checkpoint, loop, precision
 from kennel.training.checkpoint import Identity, Keeper
+from kennel.training.group import Alone
 from kennel.training.hyperparameters import Hyperparameters
 from kennel.training.loop import Epoch, State
 from kennel.training.metrics import Totals
@@ -198,16 +199,17 @@ def test_nothing_is_unpickled_from_a_checkpoint(tmp_path):
         checkpoint.restore(tmp_path, fresh(), IDENTITY)
 
 
-def test_quick_epochs_are_not_written_one_by_one(tmp_path):
+def test_only_the_first_rank_writes(tmp_path):
     """
-    An epoch on features takes milliseconds: only what is asked for is written at once.
+    The others have the same state, and folders that nobody restores from.
     """
-    keeper = Keeper(tmp_path, IDENTITY)
-    keeper.save_if_due(trained(epochs=1))
-    assert files(tmp_path) == []
 
-    keeper.save(trained(epochs=2))
-    assert len(files(tmp_path)) == 1
+    class Second(Alone):
+        rank = 1
+
+    assert Keeper(tmp_path, IDENTITY, Second()).save(trained()) == ""
+    assert files(tmp_path) == []
+    assert Keeper(tmp_path, IDENTITY).save(trained()) in files(tmp_path)
 
 
 def test_what_was_just_written_is_never_removed(tmp_path):
@@ -251,11 +253,3 @@ def test_a_frozen_backbone_is_left_out(tmp_path):
     torch.testing.assert_close(
         loop.changing(state.model), loop.changing(saved.model), rtol=0, atol=0
     )
-
-
-def test_slow_writing_is_done_less_often():
-    """
-    At most a tenth of the time goes into it.
-    """
-    assert checkpoint.wait_after(writing_s=0.01) == checkpoint.INTERVAL_S
-    assert checkpoint.wait_after(writing_s=4.0) == 40.0

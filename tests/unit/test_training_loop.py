@@ -249,7 +249,7 @@ def test_an_evaluation_does_not_depend_on_the_batch_size():
     state, _ = make()
     features, labels = blobs(21, 5)
     whole, uneven = (
-        loop.evaluate(state.model, FeatureSource(features, labels, size).evaluation(), Stop())
+        loop.evaluate(state.model, FeatureSource(features, labels, size), Stop())
         for size in (21, 8)
     )
 
@@ -265,7 +265,7 @@ def test_an_evaluation_changes_nothing():
     stage.enter_training()
     before = weights(state.model)
 
-    loop.evaluate(state.model, stage.valid.evaluation(), Stop())
+    loop.evaluate(state.model, stage.valid, Stop())
 
     assert torch.equal(weights(state.model), before)
     assert all(parameter.grad is None for parameter in state.model.parameters())

@@ -5,6 +5,7 @@ once unreadable files and impossible classes are dealt with.
 Turning pictures into tensors is in pictures.py. The channel ``weights`` is read in weights.py.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from kennel.datasets.folders import LAYOUT, Sample, Scan
 from kennel.datasets.verify import BadFile, inspect_all
 from kennel.errors import DataError
 from kennel.training import config
+from kennel.training.group import ALONE, Group
 from kennel.training.stopping import Stop
 
 WEIGHTS_CHANNEL = "weights"
@@ -46,19 +48,20 @@ class Rules:
     seed: int  # another seed, another division
 
 
-def read(paths: ContainerPaths, rules: Rules, stop: Stop) -> Data:
+def read(paths: ContainerPaths, rules: Rules, stop: Stop, group: Group = ALONE) -> Data:
     """
-    Find the splits and verify every picture.
+    Find the splits and verify every picture, each rank its share.
 
     Raises:
         DataError: Channels that cannot be told apart, or are empty; too many unreadable files;
-            a class without pictures, or missing from a split.
+            a class without pictures, or missing from a split; other pictures than another rank's.
         Stopped: A stop was asked for.
     """
     scans = {name: folders.scan(folder) for name, folder in split_folders(paths).items()}
     for name, scan in scans.items():
         _require_pictures(name, scan)
-    bad = _unreadable(scans.values(), stop)
+    _require_replicas(scans, group)
+    bad = _unreadable(scans.values(), stop, group)
     _require_few(bad, sum(len(scan.samples) for scan in scans.values()), rules)
     scans = {name: _without(scan, bad) for name, scan in scans.items()}
     _require_agreement(scans)
@@ -124,13 +127,36 @@ def _require_pictures(name: str, scan: Scan) -> None:
         )
 
 
-def _unreadable(scans: Iterable[Scan], stop: Stop) -> list[BadFile]:
+def _require_replicas(scans: Mapping[str, Scan], group: Group) -> None:
+    """Compare the names of all files: the ranks are to take their parts of the same batches."""
+    digest = hashlib.sha256()
+    for name, scan in sorted(scans.items()):
+        for path, label in scan.samples:
+            place = f"{name} {label} {path.relative_to(scan.folder)}\n"
+            digest.update(place.encode(errors="surrogateescape"))
+    count = sum(len(scan.samples) for scan in scans.values())
+    counts, digests = zip(*group.gather((count, digest.hexdigest())), strict=True)
+    if len(set(digests)) > 1:
+        other = next(rank for rank, own in enumerate(digests) if own != digests[0])
+        raise DataError(
+            f"the ranks have other files: rank 0 {counts[0]}, rank {other} {counts[other]}, "
+            "not all of the same names",
+            expected="the same pictures on every host, of which each takes its part of a batch",
+            remedy="S3DataDistributionType=FullyReplicated",
+        )
+
+
+def _unreadable(scans: Iterable[Scan], stop: Stop, group: Group) -> list[BadFile]:
+    paths = [sample.path for scan in scans for sample in scan.samples]
+    own = range(group.rank, len(paths), group.size)
     bad = []
-    for found in inspect_all(sample.path for scan in scans for sample in scan.samples):
-        stop.check()
-        if found.reason is not None:
-            bad.append(BadFile(found.path, found.reason))
-    return bad
+    with group.together():
+        for number, found in zip(own, inspect_all(paths[number] for number in own), strict=True):
+            stop.check()
+            if found.reason is not None:
+                bad.append((number, found.reason))
+    of_all = sorted(one for part in group.gather(bad) for one in part)
+    return [BadFile(paths[number], reason) for number, reason in of_all]
 
 
 def _require_few(bad: list[BadFile], count: int, rules: Rules) -> None:

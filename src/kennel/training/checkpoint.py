@@ -10,7 +10,6 @@ kennel.vision.artifact.
 import hashlib
 import os
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,14 +19,13 @@ import torch
 
 from kennel.errors import HyperparameterError
 from kennel.training import loop
+from kennel.training.group import ALONE, Group
 from kennel.training.hyperparameters import Hyperparameters, differences
 from kennel.training.log import say
 from kennel.training.loop import Epoch, State
 
 FORMAT = 2
 KEPT = 2  # the newest, and the one before in case it is torn
-INTERVAL_S = 5.0  # epochs on features take milliseconds: not one of them each
-SHARE = 0.1  # of the time, at most, goes into writing
 DIGEST_CHARS = 16
 NAME = re.compile(r"checkpoint-(\d{5})-(\d{7})-([0-9a-f]{16})\.pt")
 PARTIAL = ".checkpoint.partial"
@@ -44,36 +42,30 @@ class Identity:
 
 
 class Keeper:
-    """Keeps one run's checkpoints: all of them where they are asked for, and else not too often."""
+    """Keeps one run's checkpoints: the first rank's are those of all."""
 
-    def __init__(self, folder: Path, identity: Identity) -> None:
-        self._folder, self._identity = folder, identity
-        self._saved_at = time.monotonic()
-        self._wait_s = INTERVAL_S
+    def __init__(self, folder: Path, identity: Identity, group: Group = ALONE) -> None:
+        self._folder, self._identity, self._group = folder, identity, group
 
     def restore(self, state: State) -> None:
-        """Bring *state* to the newest whole checkpoint, if there is one; see ``restore``."""
-        path = restore(self._folder, state, self._identity)
-        if path is not None:
-            say(f"checkpoint {path.name}: going on from epoch {len(state.history) + 1}")
+        """
+        Bring *state* to the newest whole checkpoint that the first rank finds, if there is one.
 
-    def save(self, state: State) -> Path:
-        """Write a checkpoint."""
-        started = time.monotonic()
-        path = save(self._folder, state, self._identity)
-        self._saved_at = time.monotonic()
-        self._wait_s = wait_after(self._saved_at - started)
-        return path
+        Raises:
+            HyperparameterError: See ``restore``.
+        """
+        found = None if self._group.rank else newest(self._folder, self._identity)
+        name, document = self._group.from_first((found[0].name, found[1]) if found else ("", {}))
+        if not document:
+            return
+        apply(document, state)
+        if self._group.rank:
+            state.totals.sums.zero_()  # they are counted in the first rank's
+        say(f"checkpoint {name}: going on from epoch {len(state.history) + 1}")
 
-    def save_if_due(self, state: State) -> None:
-        """Write a checkpoint unless the last is so young that little would be lost."""
-        if time.monotonic() - self._saved_at >= self._wait_s:
-            self.save(state)
-
-
-def wait_after(writing_s: float) -> float:
-    """Return how long to wait, in seconds, after a checkpoint that took *writing_s*."""
-    return max(INTERVAL_S, writing_s / SHARE)
+    def save(self, state: State) -> str:
+        """Write a checkpoint, whose totals are all ranks', and return its name."""
+        return "" if self._group.rank else save(self._folder, state, self._identity).name
 
 
 def save(folder: Path, state: State, identity: Identity) -> Path:
@@ -114,12 +106,26 @@ def restore(folder: Path, state: State, identity: Identity) -> Path | None:
     Raises:
         HyperparameterError: The checkpoint is of a run with other hyperparameters or other data.
     """
+    found = newest(folder, identity)
+    if found is None:
+        return None
+    path, document = found
+    apply(document, state)
+    return path
+
+
+def newest(folder: Path, identity: Identity) -> tuple[Path, dict[str, Any]] | None:
+    """
+    Return the newest whole checkpoint and what is in it.
+
+    Raises:
+        HyperparameterError: It is of a run with other hyperparameters or other data.
+    """
     for path in _files(folder):
         document = _read(path)
         if document is not None:
             _require_same(document, identity, folder)
-            _apply(document, state)
-            return path
+            return path, document
     return None
 
 
@@ -140,7 +146,8 @@ def _document(state: State, identity: Identity) -> dict[str, Any]:
     }
 
 
-def _apply(document: Mapping[str, Any], state: State) -> None:
+def apply(document: Mapping[str, Any], state: State) -> None:
+    """Bring *state* to where a checkpoint left it."""
     loop.restore(state.model, document["model"])
     state.optimizer.load_state_dict(document["optimizer"])
     state.scaler.load_state_dict(document["scaler"])

@@ -29,6 +29,23 @@ def channels(paths: ContainerPaths) -> list[str] | None:
     return list(_object(paths.input_data_config, DataError)) or None
 
 
+def sharded(paths: ContainerPaths) -> list[str]:
+    """Return the names of the channels of which each host has a part only."""
+    if not paths.input_data_config.exists():
+        return []
+    described = _object(paths.input_data_config, DataError)
+    return [
+        name
+        for name, channel in described.items()
+        if isinstance(channel, dict) and channel.get("S3DistributionType") == "ShardedByS3Key"
+    ]
+
+
+def hosts(paths: ContainerPaths) -> list[str]:
+    """Return the names of the job's hosts, the first one first."""
+    return [str(host) for host in _object(paths.resource_config, KennelError)["hosts"]]
+
+
 def checkpoint_folder(paths: ContainerPaths) -> Path:
     """
     Return the folder that is synced while the job runs: CheckpointConfig's LocalPath.

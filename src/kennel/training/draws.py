@@ -32,3 +32,14 @@ def batches(count: int, batch_size: int, seed: int, epoch: int) -> list[Tensor]:
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
+
+
+def part(batch: Tensor, rank: int, size: int) -> Tensor:
+    """
+    Return what *rank* of *size* takes of a batch: as much as the others, or one example more.
+
+    Never nothing, for layers need an example to work on: a rank that is left without (*rank* is not
+    below the number of examples) borrows the first. That one is not to be counted again.
+    """
+    own = torch.tensor_split(batch, size)[rank]
+    return own if len(own) else batch[:1]

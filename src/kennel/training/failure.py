@@ -18,11 +18,22 @@ def run(program: Callable[[], int], paths: ContainerPaths) -> int:
     """
     try:
         return program()
-    except KennelError as error:
-        return fail(paths, f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001 - the boundary
-        cause = "".join(traceback.format_exception_only(error)).strip()
-        return fail(paths, f"{cause}\n\n{traceback.format_exc()}")
+        return fail(paths, reason(error))
+
+
+def cause(error: Exception) -> str:
+    """Return what went wrong, without the way there."""
+    if isinstance(error, KennelError):
+        return f"{type(error).__name__}: {error}"
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def reason(error: Exception) -> str:
+    """Return the cause, and of a bug its traceback."""
+    if isinstance(error, KennelError):
+        return cause(error)
+    return f"{cause(error)}\n\n{''.join(traceback.format_exception(error))}"
 
 
 def fail(paths: ContainerPaths, reason: str) -> int:
@@ -34,3 +45,11 @@ def fail(paths: ContainerPaths, reason: str) -> int:
     except OSError as error:
         say(f"cannot write {paths.failure}: {error}")
     return 1
+
+
+def note(paths: ContainerPaths, reason: str) -> int:
+    """Record *reason* unless there is one already, nearer to the cause; return the exit code."""
+    if paths.failure.exists():
+        say(reason)
+        return 1
+    return fail(paths, reason)

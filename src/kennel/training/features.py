@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from kennel.training.group import ALONE, Group
 from kennel.training.loop import Batch, Source
 from kennel.training.stopping import Stop
 from kennel.vision import models
@@ -36,10 +37,11 @@ class FeatureSource:
             indices = batch.to(self._labels.device)
             yield self._features[indices], self._labels[indices]
 
-    def evaluation(self) -> Iterator[Batch]:
-        """Yield every example once, in order."""
-        features = torch.split(self._features, self._batch_size)
-        return zip(features, torch.split(self._labels, self._batch_size), strict=True)
+    def evaluation(self, rank: int = 0, size: int = 1) -> Iterator[Batch]:
+        """Yield every *size*-th example from *rank* on, in order."""
+        features = torch.split(self._features[rank::size], self._batch_size)
+        labels = torch.split(self._labels[rank::size], self._batch_size)
+        return ((part, own) for part, own in zip(features, labels, strict=True) if len(own))
 
 
 class Backbone:
@@ -52,6 +54,7 @@ class Backbone:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = _fused(model)
+        self._device = next(model.parameters()).device
         self._seen: list[Tensor] = []
         models.head(self._model).register_forward_pre_hook(self._keep)
 
@@ -64,20 +67,31 @@ class Backbone:
         self._model(images)
         return self._seen.pop()
 
-    def features(self, source: Source, batch_size: int, stop: Stop) -> FeatureSource:
+    def features(
+        self, source: Source, batch_size: int, stop: Stop, group: Group = ALONE
+    ) -> FeatureSource:
         """
-        Compute the features of a split.
+        Compute the features of a split: each rank those of its share, and all have all of them.
 
         Raises:
             Stopped: A stop was asked for.
         """
         features, labels = [], []
-        for images, batch_labels in source.evaluation():
-            stop.check()
-            features.append(self(images))
-            labels.append(batch_labels)
+        with group.together():
+            for images, batch_labels in source.evaluation(group.rank, group.size):
+                stop.check()
+                features.append(self(images))
+                labels.append(batch_labels)
         # Cloned, for what inference mode made cannot take part in training.
-        return FeatureSource(torch.cat(features).clone(), torch.cat(labels), batch_size)
+        return FeatureSource(
+            group.interleave(self._joined(features).clone(), len(source)),
+            group.interleave(self._joined(labels), len(source)),
+            batch_size,
+        )
+
+    def _joined(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return the rows of all parts; of few pictures some ranks have none."""
+        return torch.cat([*parts]) if parts else torch.empty(0, device=self._device)
 
 
 @torch.inference_mode()

@@ -1,17 +1,20 @@
 """
-Kennel's own program as sagemaker-training's "framework module": it runs in the toolkit's process.
+Kennel's own program as sagemaker-training's "framework module".
+
+It runs in the toolkit's process; on several hosts or GPUs, in the processes that launch.py starts.
 """
 
 import importlib
 
 from kennel.contract import ContainerPaths
-from kennel.training import failure
+from kennel.training import config, failure, launch
+from kennel.training.hyperparameters import parse
 from kennel.training.stopping import Stop
 
 
 def run() -> None:
     """
-    Run kennel's own program: what sagemaker-training calls, in this process.
+    Run kennel's own program: what sagemaker-training calls.
 
     Raises:
         ClientError: It failed, and the failure file says why. The toolkit leaves that file alone,
@@ -24,7 +27,14 @@ def run() -> None:
 
 
 def _program(paths: ContainerPaths) -> int:
+    stop = Stop.installed()
+    parse(config.hyperparameters(paths))  # before anything is started that takes time
+    toolkit = importlib.import_module("sagemaker_training.environment")
+    plan = launch.plan(toolkit.Environment())
+    if plan.size > 1:
+        return launch.run(paths, plan, stop)
+
     from kennel.training.main import main as program  # noqa: PLC0415 - torch takes seconds to import
 
-    program(paths, Stop.installed())
+    program(paths, stop)
     return 0

@@ -68,7 +68,7 @@ class Hyperparameters:
     momentum: float = _number(0.9, "of sgd", 0, 0.9999)
     weight_decay: float = _number(1e-4, "pull of the weights towards zero", 0, 10)
     scheduler: str = _text("cosine", "how the learning rate changes, step by step", SCHEDULERS)
-    batch_size: int = _integer(32, "images in a step", 1, 65_536)
+    batch_size: int = _integer(32, "images in a step, of all hosts and GPUs together", 1, 65_536)
     epochs: int = _integer(10, "passes over the training split", 1, 100_000)
     image_size: int = _integer(224, "side of the square that the model sees, in pixels", 8, 4096)
     augment: str = _text("crop", "random changes to training images", AUGMENTATIONS)

@@ -8,8 +8,9 @@ main.py, through *on_epoch*.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -18,6 +19,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from kennel.errors import HyperparameterError
 from kennel.training import draws, precision, schedule
+from kennel.training.group import ALONE, Group
 from kennel.training.metrics import Evaluation, Totals, confusion
 from kennel.training.stopping import Stop
 
@@ -33,8 +35,8 @@ class Source(Protocol):
     def training(self, batches: Sequence[Tensor], epoch: int, first_step: int) -> Iterator[Batch]:
         """Yield the batches with these indices, augmented as befits (epoch, step)."""
 
-    def evaluation(self) -> Iterator[Batch]:
-        """Yield every example once, in order and without augmentation."""
+    def evaluation(self, rank: int = 0, size: int = 1) -> Iterator[Batch]:
+        """Yield every *size*-th example from *rank* on, in order and without augmentation."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,11 @@ class Stage:
 
     module: nn.Module  # from a source's inputs to logits: the model, or its head alone
     enter_training: Callable[[], object]  # a frozen backbone stays in eval mode
-    criterion: nn.Module
+    criterion: nn.CrossEntropyLoss
     train: Source
     valid: Source
+    in_step: nn.Module | None = None  # what trains the module where there are others; or itself
+    group: Group = ALONE  # who trains it
 
 
 def changing(model: nn.Module) -> dict[str, Tensor]:
@@ -159,15 +163,17 @@ def fit(
         if recipe.patience and state.stale >= recipe.patience:
             return _ended("early stopping", state, recipe)
         started = time.perf_counter()
-        seen_before = state.totals.seen
+        seen_before = state.totals.over(stage.group).seen
         lr = train_epoch(state, stage, recipe, stop)
+        totals = state.totals.over(stage.group)
         trained = time.perf_counter()
-        if not math.isfinite(state.totals.loss):
-            return _ended("diverged", state, recipe)
-        measured = evaluate(stage.module, stage.valid.evaluation(), stop)
-        seen = state.totals.seen - seen_before
+        if not math.isfinite(totals.loss):
+            return _ended("diverged", state, recipe, totals.loss)
+        measured = evaluate(stage.module, stage.valid, stop, stage.group)
+        seen = totals.seen - seen_before
         speed = seen / (trained - started) if seen else 0.0
-        _complete(state, measured, lr, speed, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        _complete(state, totals, measured, lr=lr, images_per_s=speed, seconds=seconds)
         on_epoch(state.history[-1])
     return _ended("finished", state, recipe)
 
@@ -184,17 +190,23 @@ def train_epoch(state: State, stage: Stage, recipe: Recipe, stop: Stop) -> float
     total = recipe.epochs * len(batches)
     lr = _lr(recipe, epoch * len(batches) + len(batches) - 1, total)
     stage.enter_training()
-    for batch in stage.train.training(batches[state.step :], epoch, state.step):
-        stop.check()
+    rank, size = stage.group.rank, stage.group.size
+    parts = [draws.part(batch, rank, size) for batch in batches[state.step :]]
+    for batch in stage.train.training(parts, epoch, state.step):
+        borrowed = rank >= len(batches[state.step])
+        share = stage.group.share(partial(_weight, stage.criterion, batch, borrowed), stop)
         schedule.set_lr(state.optimizer, _lr(recipe, epoch * len(batches) + state.step, total))
-        torch.manual_seed(draws.seed_of(recipe.seed, epoch, state.step))  # of dropout
-        train_step(state, stage, batch, recipe.dtype)
+        torch.manual_seed(_dropout_seed(recipe.seed, epoch, state.step, rank))
+        train_step(state, stage, batch, recipe.dtype, share)
         state.step += 1
-    stop.check()
+    with stage.group.together():
+        stop.check()
     return lr
 
 
-def train_step(state: State, stage: Stage, batch: Batch, dtype: torch.dtype | None) -> None:
+def train_step(
+    state: State, stage: Stage, batch: Batch, dtype: torch.dtype | None, share: float = 1.0
+) -> None:
     """
     Take one optimizer step and count the batch in the running totals.
 
@@ -203,19 +215,38 @@ def train_step(state: State, stage: Stage, batch: Batch, dtype: torch.dtype | No
         stage: Its module is in training mode.
         batch: Inputs and labels (N,) int64 in [0, C).
         dtype: Of autocast, or None.
+        share: What the batch weighs among those of all ranks; 0: it is only borrowed.
 
     Raises:
         HyperparameterError: The model cannot learn from a batch of one.
     """
     inputs, labels = batch
     with precision.autocast(inputs.device, dtype):
-        logits = _logits(stage.module, inputs)
-        loss = stage.criterion(logits, labels)
+        logits = _logits(stage.in_step or stage.module, inputs)
+        loss = stage.criterion(logits, labels) * (
+            share * stage.group.size
+        )  # the ranks' mean is taken
     state.optimizer.zero_grad(set_to_none=True)
     state.scaler.scale(loss).backward()
     state.scaler.step(state.optimizer)
     state.scaler.update()
-    state.totals.add(logits.detach(), labels)
+    if share:
+        state.totals.add(logits.detach(), labels)
+
+
+def _weight(criterion: nn.CrossEntropyLoss, batch: Batch, borrowed: bool) -> float:  # noqa: FBT001 - bound by partial
+    """Return what the mean of the batch's losses was divided by."""
+    _, labels = batch
+    if borrowed:
+        return 0.0
+    if criterion.weight is None:
+        return len(labels)
+    return float(criterion.weight[labels].sum())
+
+
+def _dropout_seed(seed: int, epoch: int, step: int, rank: int) -> int:
+    """Return another one for each rank, and alone what it would be for the first."""
+    return draws.seed_of(seed, epoch, step, *([rank] if rank else []))
 
 
 def _logits(module: nn.Module, inputs: Tensor) -> Tensor:
@@ -234,9 +265,9 @@ def _logits(module: nn.Module, inputs: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def evaluate(module: nn.Module, batches: Iterable[Batch], stop: Stop) -> Evaluation:
+def evaluate(module: nn.Module, source: Source, stop: Stop, group: Group = ALONE) -> Evaluation:
     """
-    Measure *module*, in eval mode, on a split.
+    Measure *module*, in eval mode, on a split of which each rank takes its share.
 
     In float32, whatever precision it is trained in: that is how it will be served.
 
@@ -246,24 +277,34 @@ def evaluate(module: nn.Module, batches: Iterable[Batch], stop: Stop) -> Evaluat
     module.eval()
     totals: Totals | None = None
     matrix: Tensor | None = None
-    for inputs, labels in batches:
-        stop.check()
-        logits = module(inputs)
-        totals = totals or Totals(inputs.device)
-        totals.add(logits, labels)
-        counted = confusion(logits, labels)
-        matrix = counted if matrix is None else matrix + counted
-    if totals is None or matrix is None:
-        raise ValueError("an evaluation needs at least one batch")
-    return Evaluation(totals.loss, matrix.cpu())
+    with group.together():
+        for inputs, labels in source.evaluation(group.rank, group.size):
+            stop.check()
+            logits = module(inputs)
+            totals = totals or Totals(inputs.device)
+            totals.add(logits, labels)
+            counted = confusion(logits, labels)
+            matrix = counted if matrix is None else matrix + counted
+    own = [] if totals is None or matrix is None else [totals.sums.cpu(), matrix.cpu()]
+    parts = [part for part in group.gather(own) if part]  # of few examples some ranks have none
+    if not parts:
+        raise ValueError("an evaluation needs at least one example")
+    sums, matrices = zip(*parts, strict=True)
+    return Evaluation(Totals.of(sum(sums)).loss, sum(matrices))
 
 
 def _lr(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.lr * schedule.factor(recipe.scheduler, step, steps)
 
 
-def _complete(
-    state: State, measured: Evaluation, lr: float, images_per_s: float, seconds: float
+def _complete(  # noqa: PLR0913 - what an epoch came to
+    state: State,
+    totals: Totals,
+    measured: Evaluation,
+    *,
+    lr: float,
+    images_per_s: float,
+    seconds: float,
 ) -> None:
     """Close the epoch in progress: write its record, and keep the weights if they are the best."""
     changed = changing(state.model)
@@ -271,8 +312,8 @@ def _complete(
     valid_loss = measured.loss if all_finite(changed) else math.nan
     record = Epoch(
         len(state.history) + 1,
-        state.totals.loss,
-        state.totals.accuracy,
+        totals.loss,
+        totals.accuracy,
         valid_loss,
         measured.accuracy,
         lr,
@@ -285,13 +326,13 @@ def _complete(
     state.step, state.totals = 0, Totals(state.totals.sums.device)
 
 
-def _ended(reason: str, state: State, recipe: Recipe) -> str:
-    """Return *reason*, if there is a good epoch to end with."""
+def _ended(reason: str, state: State, recipe: Recipe, loss: float = math.nan) -> str:
+    """Return *reason*, if there is a good epoch to end with; *loss* is that of the last."""
     if state.best_epoch:
         return reason
     if state.history:
         raise diverged(recipe.lr, f"the validation loss is {state.history[-1].valid_loss}")
-    raise diverged(recipe.lr, f"the first loss is {state.totals.loss}")
+    raise diverged(recipe.lr, f"the first loss is {loss}")
 
 
 def diverged(lr: float, found: str) -> HyperparameterError:

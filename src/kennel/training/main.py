@@ -12,6 +12,7 @@ from kennel.training import channels, config, export, loop, precision, prepare
 from kennel.training.channels import Data, Rules
 from kennel.training.checkpoint import Keeper
 from kennel.training.export import Outcome
+from kennel.training.group import ALONE, Group
 from kennel.training.hyperparameters import Hyperparameters, parse
 from kennel.training.log import say
 from kennel.training.loop import Epoch, State, evaluate, fit
@@ -23,7 +24,7 @@ from kennel.vision import trained
 from kennel.vision.artifact import Artifact
 
 
-def main(paths: ContainerPaths, stop: Stop) -> None:
+def main(paths: ContainerPaths, stop: Stop, group: Group = ALONE) -> None:
     """
     Train, and leave the best model, its figures and a checkpoint behind.
 
@@ -31,6 +32,8 @@ def main(paths: ContainerPaths, stop: Stop) -> None:
         paths: Of the container.
         stop: When it is requested, the checkpoint is of that very step and the artifact is the
             best so far.
+        group: Whose processes all run this. The first alone writes; what the others say goes
+            unheard (rank.py).
 
     Raises:
         KennelError: The hyperparameters, the data or the weights are not usable.
@@ -40,22 +43,28 @@ def main(paths: ContainerPaths, stop: Stop) -> None:
     device = precision.choose_device()
     dtype = precision.choose_dtype(chosen.amp, device)
     try:
-        data = _data(paths, chosen, stop)
+        data = _data(paths, chosen, stop, group)
     except Stopped:
         say("stopped before the training began: there is nothing to save")
         return
     prepare.seed_everything(chosen.seed)
-    job = Job(chosen, data, prepare.reading(chosen, device), dtype)
-    say(f"device={device} threads={torch.get_num_threads()} workers={job.reading.workers}")
+    job = Job(chosen, data, prepare.reading(chosen, device, group), dtype)
+    say(
+        f"device={device} processes={group.size} threads={torch.get_num_threads()} "
+        f"workers={job.reading.workers}"
+    )
     state = prepare.state(prepare.model(paths, job), job)
-    keeper = Keeper(config.checkpoint_folder(paths), prepare.identity(paths, job, state.model))
+    identity = prepare.identity(paths, job, state.model)
+    keeper = Keeper(config.checkpoint_folder(paths), identity, group)
     keeper.restore(state)
-    ended = _train(state, keeper, job, stop)
+    ended = _train(state, keeper, job, stop, group)
     if state.best is not None:
         loop.restore(state.model, state.best)
     elif not loop.all_finite(loop.changing(state.model)):
         raise loop.diverged(chosen.lr, "the weights of the first epoch are not finite")
-    measured = _measure(state, job, stop)
+    measured = _measure(state, job, stop, group)
+    if group.rank:
+        return
     outcome = Outcome(ended, state.history, state.best_epoch, measured, _measured_split(data))
     described = Artifact(
         chosen.model, data.class_names, job.reading.preprocessing, outcome.figures()
@@ -84,44 +93,43 @@ def final_lines(measured: Evaluation) -> list[str]:
     ]
 
 
-def _data(paths: ContainerPaths, chosen: Hyperparameters, stop: Stop) -> Data:
+def _data(paths: ContainerPaths, chosen: Hyperparameters, stop: Stop, group: Group) -> Data:
     rules = Rules(chosen.max_bad_share, chosen.valid_share, chosen.test_share, chosen.seed)
-    data = channels.read(paths, rules, stop)
+    data = channels.read(paths, rules, stop, group)
     counts = " ".join(f"{split}={count}" for split, count in data.counts().items())
     say(f"data: classes={len(data.class_names)} {counts} skipped={len(data.skipped)}")
     for path, reason in data.skipped[: channels.NAMED_AT_MOST]:
         say(f"skipped {path}: {reason}")
-    export.write_skipped(paths.output_data, paths.data, data.skipped)
+    if not group.rank:
+        export.write_skipped(paths.output_data, paths.data, data.skipped)
     return data
 
 
-def _train(state: State, keeper: Keeper, job: Job, stop: Stop) -> str:
+def _train(state: State, keeper: Keeper, job: Job, stop: Stop, group: Group) -> str:
     """Train until there is a reason to end, leave a checkpoint, and return the reason."""
 
     def on_epoch(epoch: Epoch) -> None:
+        keeper.save(state)  # first: an epoch that was told of is not lost
         say(epoch_line(epoch, job.chosen.epochs))
-        keeper.save_if_due(state)
 
     try:
-        stage = prepare.stage(state.model, job, stop)
-        ended = fit(state, stage, prepare.recipe(job), stop, on_epoch)
+        stage = prepare.stage(state.model, job, stop, group)
+        return fit(state, stage, prepare.recipe(job), stop, on_epoch)
     except Stopped:
-        ended = "stopped"
-    if ended != "diverged":  # there the last epochs are worth nothing, and an older one is kept
-        say(f"{ended}: checkpoint {keeper.save(state).name}")
-    return ended
+        state.totals = state.totals.over(group)
+        say(f"stopped: checkpoint {keeper.save(state)}")
+        return "stopped"
 
 
 def _measured_split(data: Data) -> str:
     return "test" if data.test else "valid"
 
 
-def _measure(state: State, job: Job, stop: Stop) -> Evaluation | None:
+def _measure(state: State, job: Job, stop: Stop, group: Group) -> Evaluation | None:
     """Measure the best weights on the test split: for the first time, and the only one."""
     source = PictureSource(job.data.test or job.data.valid, job.reading)
     try:
-        stop.check()
-        measured = evaluate(state.model, source.evaluation(), stop)
+        measured = evaluate(state.model, source, stop, group)
     except Stopped:
         say("stopped: the test split was not measured")
         return None

@@ -7,10 +7,13 @@ printed is in main.py, what is drawn in report.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from kennel.training.group import Group
 
 
 class Totals:
@@ -23,6 +26,17 @@ class Totals:
 
     def __init__(self, device: torch.device) -> None:
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)
+
+    @classmethod
+    def of(cls, sums: Tensor) -> Self:
+        """Return totals that came to *sums*."""
+        totals = cls(sums.device)
+        totals.sums += sums
+        return totals
+
+    def over(self, group: Group) -> Self:
+        """Return the totals of all ranks."""
+        return self.of(group.sum(self.sums))
 
     @torch.no_grad()
     def add(self, logits: Tensor, labels: Tensor) -> None:

@@ -107,12 +107,12 @@ class PictureSource:
         ]
         return self._read(self._reading.transform, draws_)
 
-    def evaluation(self) -> Iterator[Batch]:
-        """Yield every picture once, in order, as serving would see it."""
-        indices = torch.split(torch.arange(len(self)), self._reading.batch_size)
-        return self._read(
-            self._reading.preprocessing, [[(int(index), 0) for index in batch] for batch in indices]
-        )
+    def evaluation(self, rank: int = 0, size: int = 1) -> Iterator[Batch]:
+        """Yield every *size*-th picture from *rank* on, in order, as serving would see it."""
+        own = [(index, 0) for index in range(rank, len(self), size)]
+        batch_size = self._reading.batch_size
+        batches = [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
+        return self._read(self._reading.preprocessing, batches)
 
     def _read(self, transform: Transform, batches: list[list[Draw]]) -> Iterator[Batch]:
         plan, loader = self._loader(transform)

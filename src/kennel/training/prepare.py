@@ -5,6 +5,7 @@ Nothing is trained and nothing written here.
 """
 
 import hashlib
+import math
 import os
 import random
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from kennel.contract import ContainerPaths
 from kennel.training import features, loop, pictures, precision, schedule, weights
 from kennel.training.channels import Data
 from kennel.training.checkpoint import Identity
+from kennel.training.group import ALONE, Group
 from kennel.training.hyperparameters import Hyperparameters
 from kennel.training.log import say
 from kennel.training.loop import Recipe, Source, Stage, State
@@ -79,20 +81,21 @@ def state(model: nn.Module, job: Job) -> State:
     return State(model, optimizer, precision.scaler(device, job.dtype), Totals(device))
 
 
-def reading(chosen: Hyperparameters, device: torch.device) -> Reading:
-    """Decide how pictures are read."""
+def reading(chosen: Hyperparameters, device: torch.device, group: Group = ALONE) -> Reading:
+    """Decide how pictures are read by each of the group."""
     preprocessing = Preprocessing.for_size(chosen.image_size)
+    batch_size = math.ceil(chosen.batch_size / group.size)
     workers = pictures.choose_workers(
         chosen.workers,
         on_gpu=device.type == "cuda",
-        cores=len(os.sched_getaffinity(0)),
-        batch_bytes=4 * 3 * chosen.image_size**2 * chosen.batch_size,
-        shared_bytes=pictures.free_shared_memory(),
+        cores=len(os.sched_getaffinity(0)) // group.local_size,
+        batch_bytes=4 * 3 * chosen.image_size**2 * batch_size,
+        shared_bytes=pictures.free_shared_memory() // group.local_size,
     )
     return Reading(
         preprocessing=preprocessing,
         transform=augmentation(chosen.augment, preprocessing),
-        batch_size=chosen.batch_size,
+        batch_size=batch_size,
         seed=chosen.seed,
         workers=workers,
         device=device,
@@ -113,7 +116,7 @@ def recipe(job: Job) -> Recipe:
     )
 
 
-def stage(model: nn.Module, job: Job, stop: Stop) -> Stage:
+def stage(model: nn.Module, job: Job, stop: Stop, group: Group = ALONE) -> Stage:
     """
     Decide what is trained: the model on pictures, or its head on features.
 
@@ -131,15 +134,17 @@ def stage(model: nn.Module, job: Job, stop: Stop) -> Stage:
         noise = torch.randn(2, 3, chosen.image_size, chosen.image_size, device=device)
         if features.ends_in_its_head(model, backbone, noise):
             say(f"backbone: frozen, so {len(train) + len(valid)} pictures pass through it once")
-            train = backbone.features(train, chosen.batch_size, stop)
-            valid = backbone.features(valid, chosen.batch_size, stop)
+            train = backbone.features(train, chosen.batch_size, stop, group)
+            valid = backbone.features(valid, chosen.batch_size, stop, group)
             head = models.head(model)
-            return Stage(head, head.train, criterion, train, valid)
+            in_step = group.in_step(head)
+            return Stage(head, in_step.train, criterion, train, valid, in_step, group)
+    in_step = group.in_step(model)
 
     def enter_training() -> None:
-        models.train_mode(model, frozen=chosen.freeze)
+        models.train_mode(in_step, frozen=chosen.freeze)
 
-    return Stage(model, enter_training, criterion, train, valid)
+    return Stage(model, enter_training, criterion, train, valid, in_step, group)
 
 
 def class_weights(name: str, data: Data) -> Tensor | None:

@@ -44,7 +44,7 @@ def run(paths: ContainerPaths, program: str, stop: Stop) -> int:
     signal.signal(signal.SIGTERM, Forwarder())
     if stop.requested:
         return 0
-    with _standard_error_tail() as tail:
+    with standard_error_tail() as tail:
         code = toolkit.run()
     if code:
         _name_the_cause(paths, list(tail))
@@ -74,7 +74,7 @@ class Forwarder:
             threading.Thread(target=self._watch, daemon=True).start()
 
     def _forward(self) -> None:
-        for child in _children(os.getpid()):
+        for child in children(os.getpid()):
             for pid in set(_receivers(child)) - self._told:
                 self._told.add(pid)
                 with suppress(ProcessLookupError):  # it has just ended by itself
@@ -87,15 +87,15 @@ class Forwarder:
 
 
 def _receivers(pid: int) -> Iterator[int]:
-    children = _children(pid)
-    if children and _status(pid, "Name") in SHELLS and not _catches_sigterm(pid):
-        for child in children:
+    below = children(pid)
+    if below and _status(pid, "Name") in SHELLS and not _catches_sigterm(pid):
+        for child in below:
             yield from _receivers(child)
     else:
         yield pid
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     """Return the processes that *pid*'s threads started, from Linux's own list."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for path in lists for child in _read(path).split()]
@@ -122,7 +122,7 @@ def _read(path: Path) -> str:
 
 
 @contextmanager
-def _standard_error_tail() -> Iterator[deque[str]]:
+def standard_error_tail() -> Iterator[deque[str]]:
     """Yield the last lines of what this process and its children write to standard error."""
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     terminal = os.dup(2)
