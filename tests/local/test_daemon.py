@@ -10,6 +10,7 @@ import pytest
 
 from kennel.errors import LocalServerError
 from kennel.local import daemon, serve
+from kennel.local.ecr.registry import Registry
 from kennel.local.runtimes import process
 
 
@@ -103,12 +104,15 @@ def test_a_taken_port_is_named_with_what_to_try(folder, taken_port):
 
 def test_a_server_that_runs_otherwise_than_asked_is_an_error(folder):
     """
-    Another port than it has is not silently ignored.
+    Another port or registry than it has is not silently ignored.
     """
     address = daemon.start(folder, 0)
 
     with pytest.raises(LocalServerError, match=f"runs on port {address.port}"):
         daemon.start(folder, address.port + 1)
+    with pytest.raises(LocalServerError, match="names the registry localhost:5000") as caught:
+        daemon.start(folder, 0, registry=Registry("localhost:5001"))
+    assert caught.value.expected == "localhost:5001"
 
 
 def test_an_unknown_runtime_is_an_error(folder):

@@ -80,6 +80,12 @@ def test_a_missing_argument_stops_with_what_to_set(make):
             ".venv/bin/kennel local run -- .venv/bin/kennel train",
             id="local",
         ),
+        pytest.param(["push"], "scripts/push_ecr.sh", id="push"),
+        pytest.param(
+            ["push", "LOCAL=1"],
+            ".venv/bin/kennel local run -- scripts/push_ecr.sh",
+            id="push-local",
+        ),
         pytest.param(
             ["train", "DATA=d", "SET=lr=0.1 epochs=3"],
             ".venv/bin/kennel train --data 'd' --set lr=0.1 --set epochs=3",

@@ -1,10 +1,12 @@
 """Which image a job takes, and what a push asks of ECR."""
 
+import base64
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 
-from kennel.errors import SettingsError
+from kennel.errors import JobError, SettingsError
 from kennel.jobs import images, registry
 from kennel.jobs.images import SERVE, SERVE_GPU, TRAIN, Image
 from kennel.settings import Deploy, Images, Settings
@@ -141,3 +143,78 @@ def test_a_new_repository_keeps_its_tags_and_scans():
         "untagged": registry.KEEP_UNTAGGED_DAYS,
         "any": registry.KEEP_IMAGES,
     }
+
+
+class Ecr:
+    """Answers as ECR does of an image that is there, or with an error."""
+
+    def __init__(self, code=None):
+        self.code = code
+        self.asked = []
+
+    def describe_images(self, **request):
+        self.asked.append(request)
+        if self.code:
+            raise ClientError({"Error": {"Code": self.code}}, "DescribeImages")
+
+    def batch_get_image(self, **request):
+        self.asked.append(request)
+        if self.code:
+            failure = {"failureCode": self.code, "failureReason": "said so"}
+            return {"images": [], "failures": [failure]}
+        manifest = {"imageId": {"imageDigest": "sha256:1"}, "imageManifest": '{"manifests": []}'}
+        return {"images": [manifest], "failures": []}
+
+    def get_authorization_token(self):
+        token = base64.b64encode(b"AWS:a:b").decode()
+        endpoint = "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+        return {"authorizationData": [{"authorizationToken": token, "proxyEndpoint": endpoint}]}
+
+
+@pytest.mark.parametrize(
+    ("code", "there"),
+    [
+        (None, True),
+        ("ImageNotFoundException", False),
+        ("RepositoryNotFoundException", False),
+        ("AccessDeniedException", None),
+        ("ServerException", None),
+    ],
+)
+def test_a_recorded_image_is_looked_for_by_its_digest(valid_request, code, there):
+    """
+    That it cannot be asked for is no reason to refuse a job.
+    """
+    ecr = Ecr(code)
+
+    assert registry.is_there(ecr, "host:5000/team/kennel-train@sha256:1") is there
+    assert ecr.asked == [
+        {"repositoryName": "team/kennel-train", "imageIds": [{"imageDigest": "sha256:1"}]}
+    ]
+    valid_request("describe_images", ecr.asked[0], service="ecr")
+
+
+def test_an_index_of_several_images_has_no_configuration():
+    """
+    Its digest is what there is to compare.
+    """
+    assert registry.pushed(Ecr(), "kennel-train", "abc") == registry.Pushed("sha256:1", "")
+
+
+def test_a_tag_that_cannot_be_asked_for_is_not_taken_for_a_free_one():
+    """
+    Only ImageNotFound means that there is none.
+    """
+    assert registry.pushed(Ecr("ImageNotFound"), "kennel-train", "abc") is None
+    with pytest.raises(JobError, match="cannot be asked for: KmsError: said so"):
+        registry.pushed(Ecr("KmsError"), "kennel-train", "abc")
+
+
+def test_a_login_is_what_a_token_says():
+    """
+    The registry without its scheme, as it stands before an image's name.
+    """
+    found = registry.login(Ecr())
+
+    assert found == registry.Login("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "AWS", "a:b")
+    assert "a:b" not in repr(found)

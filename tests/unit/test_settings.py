@@ -139,6 +139,9 @@ def test_the_region_falls_back_to_awss_own_variables(load, environment, expected
         pytest.param('[deploy]\nendpoint = "a_b"', {}, r"1 to 63 letters, digits", id="endpoint"),
         pytest.param("[train]\nenvironment = 3", {}, r"a table \[train.environment\]", id="table"),
         pytest.param("[train.hyperparameters]\nlr = [1]", {}, r"text, number", id="list"),
+        pytest.param(
+            "", {"KENNEL_LOCAL_REGISTRY": "ghcr.io"}, r"a host of this machine", id="registry"
+        ),
         pytest.param("region = 3", {}, r"outside a section", id="no-section"),
         pytest.param("[aws", {}, r"is not TOML", id="not-toml"),
         pytest.param(
