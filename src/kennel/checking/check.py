@@ -88,7 +88,8 @@ def check(
         told.found(finding)
 
     told.say("reading all layers")
-    contents = layers.read(engine.saved(image.id), limit_s=limits.layers)
+    blocks = engine.saved(image.id, timeout_s=limits.layers)
+    contents = layers.read(blocks, limit_s=limits.layers)
     _drained(_of_image(image, contents, options.host), take)
     parts = chosen(image, contents, train=options.train, serve=options.serve)
     with Sandbox(engine, image.id) as sandbox:

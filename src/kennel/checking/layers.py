@@ -14,6 +14,7 @@ from typing import IO
 from kennel.checking import credentials, cuda
 from kennel.checking.credentials import Leak
 from kennel.checking.cuda import Sign
+from kennel.errors import EngineError
 
 PROGRAMS = ("train", "serve")  # SageMaker starts them by these names where there is no entry point
 
@@ -74,6 +75,8 @@ def read(chunks: Iterable[bytes], *, limit_s: float) -> Contents:
                     _read_layer(layer, contents)
     except TimeoutError:
         contents.unread = f"not all layers were read within {limit_s:.0f} s"
+    except EngineError as error:  # such as a full disk: the engine makes a copy first
+        contents.unread = error.problem
     except tarfile.TarError as error:
         contents.unread = f"not all layers could be read: {error}"
     return contents

@@ -29,6 +29,7 @@ LOGGING = LogConfig(
     config={"max-size": "1t", "max-file": "1", "compress": "false", "mode": "blocking"},
 )
 CONNECT_TIMEOUT_S = 10
+BLOCK_BYTES = 2**20
 BLOCK_BYTES = 2**16
 
 
@@ -90,10 +91,21 @@ class Engine:
         with asking(f"tell the history of the image {name}"):
             return list(self._api.history(name))  # type: ignore[no-untyped-call] # the stubs lack it
 
-    def saved(self, name: str) -> Iterator[bytes]:
-        """Yield an image with all its layers as ``docker save`` writes it: a tar, in blocks."""
-        with asking(f"save the image {name}"):
-            yield from self._api.get_image(name)
+    def saved(self, name: str, *, timeout_s: float) -> Iterator[bytes]:
+        """
+        Yield an image with all its layers as ``docker save`` writes it: a tar, in blocks.
+
+        Args:
+            timeout_s: For each of them; the engine has a copy of all layers before the first.
+        """
+        api = self._api
+        url = f"{api.base_url}/v{api.api_version}/images/{name}/get"
+        with (
+            asking(f"save the image {name}"),
+            api.get(url, stream=True, timeout=(CONNECT_TIMEOUT_S, timeout_s)) as answer,
+        ):
+            answer.raise_for_status()
+            yield from answer.iter_content(BLOCK_BYTES)
 
     # Containers
 
