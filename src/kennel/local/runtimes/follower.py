@@ -79,7 +79,7 @@ class Follower:
         self.finished.set()
 
     def is_stuck(self) -> bool:
-        """Return whether the container has ended and its output, which nobody adds to, has not."""
+        """Return whether the container has ended, or gone, and its output has not ended."""
         now = time.monotonic()
         if self.finished.is_set() or now - self._looked < LOOK_S:
             return False
@@ -90,7 +90,7 @@ class Follower:
             return False
         if found is not None and found.is_running:
             self._progress = now
-        return now - self._progress > STUCK_S
+        return found is None or now - self._progress > STUCK_S
 
     def _run(self) -> None:
         """Copy until the container has ended and all that it wrote is there."""
@@ -106,6 +106,9 @@ class Follower:
         attempts = 0
         while not self.finished.is_set():
             try:
+                if self.engine().find(self.container) is None:  # somebody has removed it
+                    self._end(State(Status.LOST))
+                    return
                 lines = self._copy(file)
                 found = self.engine().find(self.container)
                 answered = time.monotonic()
