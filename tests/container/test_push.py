@@ -306,7 +306,8 @@ def test_an_image_of_the_settings_wins_over_one_that_was_pushed(place, pushed):
     """
     told = json.loads(place.kennel("images", "--json", KENNEL_IMAGES_TRAIN="mine:1").stdout)
 
-    assert told["train"] == {"image": "mine:1", "reason": "[images] train"}
+    assert told["train"]["image"] == "mine:1"
+    assert told["train"]["reason"].startswith("set as [images] train")
     assert told["deploy"]["image"] == pushed.uris["kennel-serve"]
 
 
@@ -527,6 +528,24 @@ def test_a_push_without_credentials_is_told_how_to_get_some(place):
     assert done.returncode == 1
     assert "error: Unable to locate credentials" in done.stderr
     assert re.search(r"try: aws configure", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        pytest.param("/nowhere/docker", "error: /nowhere/docker is not installed", id="missing"),
+        pytest.param("false", "error: docker cannot log in to localhost:", id="refused"),
+    ],
+)
+def test_a_login_that_fails_is_told(place, program, said):
+    """
+    ``kennel images login`` serves a push by hand as well.
+    """
+    done = place.kennel("images", "login", DOCKER=program)
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "  try: " in done.stderr
 
 
 def test_a_wrong_password_is_told(tmp_path_factory, engine, registry, place):

@@ -75,8 +75,24 @@ def test_the_settings_win_over_what_was_pushed():
 
     train, serve = images.for_training(settings, PUSHED), images.for_serving(settings, PUSHED)
 
-    assert (train.uri, train.reason) == ("mine:1", "[images] train")
-    assert (serve.uri, serve.reason) == ("mine:2", "[images] serve")
+    assert (train.uri, train.reason) == ("mine:1", "set as [images] train or KENNEL_IMAGES_TRAIN")
+    assert (serve.uri, serve.reason) == ("mine:2", "set as [images] serve or KENNEL_IMAGES_SERVE")
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (Images(), []),
+        (Images(train=TRAIN, serve=SERVE), []),
+        (Images(train="mine:1", serve=SERVE), ["[images] train = mine:1"]),
+        (Images(serve="mine:2"), ["[images] serve = mine:2"]),
+    ],
+)
+def test_a_push_that_will_not_be_taken_is_told(named, said):
+    """
+    By the setting that wins over it; kennel's own names, which local mode fills in, are no choice.
+    """
+    assert images.named_otherwise(Settings(images=named)) == said
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,8 @@ def record(args: argparse.Namespace) -> int:
     path = settings.images.record
     pushed_images.write(path, pushed_images.place(aws.account, aws.region), found)
     show.talk(f"recorded in {show.near(path)}: train and deploy take them")
+    for setting in pushed_images.named_otherwise(settings):
+        show.talk(f"note: {setting} is set, and wins")
     if args.json:
         show.result(json.dumps({name: asdict(image) for name, image in found.items()}, indent=2))
     else:

@@ -93,11 +93,19 @@ def for_serving(settings: Settings, pushed: Mapping[str, Image]) -> Choice:
     return _chosen("serve", settings.images.serve, names, settings.images.record, pushed)
 
 
+def named_otherwise(settings: Settings) -> list[str]:
+    """Return the settings that name other images than kennel's own, and win over a push."""
+    named = {"train": (settings.images.train, TRAIN), "serve": (settings.images.serve, SERVE)}
+    return [
+        f"[images] {key} = {uri}" for key, (uri, own) in named.items() if uri not in (None, own)
+    ]
+
+
 def _chosen(
     key: str, explicit: str | None, names: list[str], path: Path, pushed: Mapping[str, Image]
 ) -> Choice:
     if explicit:
-        return Choice(explicit, f"[images] {key}")
+        return Choice(explicit, f"set as [images] {key} or KENNEL_IMAGES_{key.upper()}")
     for name in names:
         if image := pushed.get(name):
             return Choice(image.uri, _reason(image, path), recorded=True)
