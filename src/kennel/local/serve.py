@@ -86,6 +86,7 @@ def run(state: Path, port: int, runtime: str) -> None:
         layout.info_path(state).unlink(missing_ok=True)
         if not state.exists():
             chosen.docker.remove_all()
+        chosen.docker.close()
 
 
 @contextmanager

@@ -72,6 +72,13 @@ class DockerRuntime:
         """
         return self._engine
 
+    def close(self) -> None:
+        """Let go of the engine; what runs goes on."""
+        for follower in list(self._followers.values()):
+            follower.release()
+        if "_engine" in vars(self):
+            self._engine.close()
+
     @cached_property
     def machine(self) -> Machine:
         """What the engine has to give."""
