@@ -178,3 +178,24 @@ def test_an_empty_folder_is_empty(folder, tmp_path):
 
     assert archive.is_empty(tmp_path / "none")
     assert not archive.is_empty(folder)
+
+
+def test_what_several_folders_hold_is_packed_as_one(folder, tmp_path):
+    """
+    Of what has the same name the first folder's is taken, also where the other has a folder.
+    """
+    other = tmp_path / "other"
+    (other / "code").mkdir(parents=True)
+    (other / "code" / "more.py").write_text("more")
+    (other / "weights.pt").mkdir()
+    (other / "weights.pt" / "inside").write_text("lost")
+    (other / "own").write_text("own")
+    (other / "link").symlink_to(other / "own")
+    archive.pack([folder, other], tmp_path / "model.tar.gz")
+
+    archive.unpack(tmp_path / "model.tar.gz", tmp_path / "again")
+
+    again = tmp_path / "again"
+    assert (again / "weights.pt").read_bytes() == b"weights"
+    assert sorted(path.name for path in (again / "code").iterdir()) == ["more.py", "run.sh"]
+    assert (again / "link").resolve().read_text() == "own"

@@ -1,5 +1,6 @@
 """The states of a training job read as DescribeTrainingJob tells them."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,8 +9,16 @@ from kennel.local.resources import LOCAL
 from kennel.local.runtimes.protocol import State, Status
 from kennel.local.sagemaker.training import status
 from kennel.local.sagemaker.training.jobs import stopping
-from kennel.local.sagemaker.training.outcome import algorithm_error, outcome, wants_model
+from kennel.local.sagemaker.training.outcome import (
+    algorithm_error,
+    failing,
+    outcome,
+    wants_model,
+    wrote_at,
+)
 
+WHOLE = ["Starting", "Downloading", "Training"]
+AGAIN = [*WHOLE, "Interrupted", "Restarting", *WHOLE]
 LATE = "MaxRuntimeExceeded"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -70,6 +79,19 @@ def test_a_job_that_is_uploading_is_not_stopped_any_more():
     job = status.advance(running(), "Uploading", at(3))
 
     assert stopping(job) == job
+
+
+@pytest.mark.parametrize("secondary", ["Downloading", "Training", "Uploading"])
+def test_an_interrupted_job_does_nothing_but_restart(secondary):
+    """
+    What its containers do until they are gone is not shown; then all stages come again.
+    """
+    job = status.advance(running(), "Interrupted", at(3))
+    assert status.advance(job, secondary, at(4)) == job
+
+    for second, stage in enumerate(["Restarting", "Starting", "Downloading", "Training"], 5):
+        job = status.advance(job, stage, at(second))
+    assert [t["Status"] for t in job["SecondaryStatusTransitions"]] == AGAIN
 
 
 def test_the_end_has_its_times():
@@ -138,6 +160,60 @@ def test_how_a_job_ends(job_status, local, code, expected):
 
     assert secondary == expected
     assert bool(reason) == (expected == "Failed")
+
+
+def test_the_host_that_failed_is_named_where_there_are_several():
+    """
+    What is known of its end comes with the exit code, which is never cut off.
+    """
+    job = {"TrainingJobStatus": "InProgress", LOCAL: {"FailedHost": 1}}
+    state = State(Status.EXITED, 137, "out of memory")
+
+    _, reason = outcome(job, state, "x" * 2000, "", host="algo-2")
+
+    assert reason.endswith(", exit code: 137 (host: algo-2, out of memory)")
+    assert len(reason) == 1024
+
+
+def test_a_host_that_failed_first_fails_the_job_whatever_comes_then():
+    """
+    A stop that comes while the other hosts are ended is too late.
+    """
+    job = {"TrainingJobStatus": "Stopping", LOCAL: {"FailedHost": 0}}
+
+    assert outcome(job, State(Status.EXITED, 1), "DataError", "")[0] == "Failed"
+
+
+@pytest.mark.parametrize(
+    ("secondary", "local"),
+    [
+        pytest.param("Stopping", {}, id="stopped"),
+        pytest.param("Interrupted", {}, id="interrupted"),
+        pytest.param("Training", {"FailedHost": 0}, id="another-failed"),
+    ],
+)
+def test_a_host_that_is_being_ended_does_not_fail(secondary, local):
+    """
+    How it ends follows from why it is ended.
+    """
+    status = "Stopping" if secondary == "Stopping" else "InProgress"
+    job = {"TrainingJobStatus": status, "SecondaryStatus": secondary, LOCAL: local}
+
+    assert failing(job, 1) == job
+
+
+def test_the_first_failure_is_of_whom_was_killed(tmp_path):
+    """
+    A host without a failure file comes first, then the one that wrote it first.
+    """
+    times = {"first": 10, "second": 20}
+    for name, written in times.items():
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (written, written))
+
+    paths = [tmp_path / name for name in ("second", "killed", "first")]
+
+    assert [path.name for path in sorted(paths, key=wrote_at)] == ["killed", "first", "second"]
 
 
 @pytest.mark.parametrize(

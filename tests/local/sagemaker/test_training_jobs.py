@@ -513,6 +513,9 @@ def spot(wait_s):
 PIPE = {"TrainingInputMode": "Pipe"}
 REGEX = {"MetricDefinitions": [{"Name": "loss", "Regex": "loss=(["}]}
 TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
+GROUP = {"InstanceGroupName": "a", "InstanceType": "ml.m5.large", "InstanceCount": 1}
+BOTH = {"InstanceType": "ml.m5.large", "InstanceGroups": [GROUP], "VolumeSizeInGB": 1}
+TWICE = {"InstanceGroups": [GROUP, GROUP], "VolumeSizeInGB": 1}
 OUTSIDE = {"S3Uri": "s3://bucket/c", "LocalPath": "/tmp/checkpoints"}  # noqa: S108 - refused
 
 
@@ -525,6 +528,14 @@ OUTSIDE = {"S3Uri": "s3://bucket/c", "LocalPath": "/tmp/checkpoints"}  # noqa: S
         pytest.param(PIPE, {}, "Input mode 'Pipe' is not in local mode", id="pipe"),
         pytest.param(REGEX, {}, "regex of metric 'loss' does not compile", id="regex"),
         pytest.param({}, {"ResourceConfig": TWO}, "need the Docker runtime", id="two-instances"),
+        pytest.param({}, {"ResourceConfig": BOTH}, "cannot have InstanceType", id="group-and-type"),
+        pytest.param({}, {"ResourceConfig": TWICE}, "not distinct", id="group-twice"),
+        pytest.param(
+            {},
+            {"InputDataConfig": [channel("a", "s3://b-1/x", InstanceGroupNames=["big"])]},
+            "for instance groups that ResourceConfig lacks: big",
+            id="no-such-group",
+        ),
         pytest.param({}, spot(None), "Invalid MaxWaitTimeInSeconds", id="spot-without-wait"),
         pytest.param({}, spot(30), "Invalid MaxWaitTimeInSeconds", id="spot-wait-too-short"),
         pytest.param({}, {"HyperParameters": {"k": "v" * 2501}}, "2500", id="hyperparameter"),

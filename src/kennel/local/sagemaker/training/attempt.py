@@ -10,6 +10,7 @@ import shutil
 import time
 from functools import cached_property
 
+from kennel.errors import LocalServerError
 from kennel.local.resources import LOCAL, Document
 from kennel.local.runtimes.protocol import Launch, State, Status
 from kennel.local.sagemaker.platform import Platform, now
@@ -58,12 +59,22 @@ class Attempt:
         )
         self.remove()
         image = job["AlgorithmSpecification"]["TrainingImage"]
+        self._require_hosts(image)
         names = self.runtime.hosts(image, len(self.hosts))
         launches = [self._laid_out(job, host, names) for host in self.hosts]
         for checkpoints in self.checkpoints:
             checkpoints.restore()
         for launch in launches:
             self.runtime.start(launch)
+
+    def _require_hosts(self, image: str) -> None:
+        """Raise LocalServerError if the image, which decides the runtime, has gone meanwhile."""
+        if len(self.hosts) > self.runtime.max_instances(image):
+            raise LocalServerError(
+                f"the image {image} is not there any more, and only a container of it can be one"
+                f" of {len(self.hosts)} hosts",
+                remedy="make build, or pull it, and start the job again",
+            )
 
     def _laid_out(self, job: Document, host: Host, names: list[str]) -> Launch:
         """Make a host's folder, and return its container."""

@@ -12,7 +12,7 @@ from typing import Any
 from kennel.contract import ContainerPaths
 from kennel.local.sagemaker import s3_uri
 from kennel.local.sagemaker.names import invalid, not_here
-from kennel.local.sagemaker.training import metrics
+from kennel.local.sagemaker.training import cluster, metrics
 
 Request = Mapping[str, Any]
 
@@ -66,21 +66,33 @@ def check_input_mode(mode: str) -> None:
 
 
 def check_resources(resources: Request, max_instances: int) -> None:
-    """Ask for an instance type, and for no more instances than the runtime has."""
-    if "InstanceGroups" in resources:
-        count = sum(group.get("InstanceCount", 0) for group in resources["InstanceGroups"])
-    else:
+    """Ask for instances, and for no more of them than the runtime has."""
+    if not resources.get("InstanceGroups"):
         for member in ("InstanceType", "InstanceCount"):
             if member not in resources:
                 raise missing(f"resourceConfig.{member[0].lower()}{member[1:]}")
-        count = resources["InstanceCount"]
+    check_groups(resources)
+    count = sum(group.get("InstanceCount", 0) for group in cluster.groups(resources))
     if count < 1:
         raise invalid(f"A training job needs at least one instance, not {count}.")
-    if count > max_instances:
+    if count > max_instances == 1:
         raise not_here(
-            f"A training job on {count} instances, with the process runtime,",
-            "Several instances need the Docker runtime: ask for InstanceCount 1.",
+            f"A training job on {count} instances, each of them a process,",
+            "Several instances need the Docker runtime, and the image there: see kennel local"
+            " start --runtime docker. Or ask for InstanceCount 1.",
         )
+    if count > max_instances:
+        raise invalid(f"A training job has at most {max_instances} instances, not {count}.")
+
+
+def check_groups(resources: Request) -> None:
+    """Ask for distinct groups of instances, in place of instances of one type."""
+    names = [cluster.name_of(group) for group in resources.get("InstanceGroups", [])]
+    alone = [member for member in ("InstanceType", "InstanceCount") if member in resources]
+    if names and alone:
+        raise invalid(f"ResourceConfig has InstanceGroups, so it cannot have {', '.join(alone)}.")
+    if len(names) != len(set(names)):
+        raise invalid(f"The InstanceGroupNames of ResourceConfig are not distinct: {names}.")
 
 
 def check_stopping(request: Request) -> None:
@@ -114,6 +126,18 @@ def check_channels(request: Request) -> None:
         for part in unsupported(channel):
             raise not_here(f"{part} of channel {channel['ChannelName']!r}", "Use an S3Prefix.")
         s3_uri.split(channel["DataSource"]["S3DataSource"]["S3Uri"])
+        check_receivers(request["ResourceConfig"], channel)
+
+
+def check_receivers(resources: Request, channel: Request) -> None:
+    """Ask that a channel is for groups of instances that there are."""
+    known = {cluster.name_of(group) for group in cluster.groups(resources)}
+    wanted = channel["DataSource"]["S3DataSource"].get("InstanceGroupNames", [])
+    if unknown := [name for name in wanted if name not in known]:
+        raise invalid(
+            f"The channel {channel['ChannelName']!r} is for instance groups that ResourceConfig"
+            f" lacks: {', '.join(unknown)}. It has: {', '.join(sorted(known))}."
+        )
 
 
 def unsupported(channel: Request) -> Iterator[str]:

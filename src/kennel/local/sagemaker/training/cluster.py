@@ -4,7 +4,9 @@ The instances that a training job asks for: how many, of which type, and who get
 The containers on them are the business of hosts.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from kennel.local.resources import Document
 
@@ -28,16 +30,21 @@ class Instance:
 def instances(resources: Document) -> list[Instance]:
     """Return the instances of a ResourceConfig, in the order of its groups."""
     kinds = [
-        (group.get("InstanceType", ""), group.get("InstanceGroupName", GROUP))
+        (group.get("InstanceType", ""), name_of(group))
         for group in groups(resources)
         for _ in range(group.get("InstanceCount", 0))
     ]
     return [Instance(index, *kind) for index, kind in enumerate(kinds)]
 
 
-def groups(resources: Document) -> list[Document]:
+def groups(resources: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the groups of a ResourceConfig: those that it has, or the one that it stands for."""
     return resources.get("InstanceGroups") or [resources]
+
+
+def name_of(group: Mapping[str, Any]) -> str:
+    """Return the name of a group."""
+    return str(group.get("InstanceGroupName", GROUP))
 
 
 def receivers(machines: list[Instance], channel: Document) -> list[Instance]:
