@@ -15,6 +15,7 @@ import sys
 import tarfile
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -151,11 +152,15 @@ class Workplace:
 
     def remove(self):
         daemon.stop(self.folder / "state")
-        for image in self.images:
-            try:
+        digests = [
+            digest
+            for image in self.engine.images.list()
+            for digest in image.attrs.get("RepoDigests") or []
+            if digest.startswith(f"{self.registry.host}/")
+        ]
+        for image in [*self.images, *digests]:
+            with suppress(docker.errors.ImageNotFound):
                 self.engine.images.remove(image, force=True)
-            except docker.errors.ImageNotFound:
-                continue
 
 
 @pytest.fixture(scope="module")
