@@ -154,8 +154,8 @@ class Workplace:
         daemon.stop(self.folder / "state")
         digests = [
             digest
-            for image in self.engine.images.list()
-            for digest in image.attrs.get("RepoDigests") or []
+            for image in self.engine.api.images()
+            for digest in image["RepoDigests"] or []
             if digest.startswith(f"{self.registry.host}/")
         ]
         for image in [*self.images, *digests]:
