@@ -140,6 +140,18 @@ def test_a_job_without_capacity_for_too_long_is_ended(spot_job, interrupt, finis
     assert statuses(job)[-3:] == ["Restarting", "Stopping", "MaxWaitTimeExceeded"]
 
 
+def test_a_job_without_capacity_has_nothing_here(spot_job, interrupt, reached, state):
+    """
+    What the instances had is lost with them.
+    """
+    name = spot_job()
+    interrupt(name, 600.0)
+    reached(name, "Restarting")
+
+    assert not (state / "sagemaker" / name).exists()
+    assert not (state / "runtime" / f"train-{name}").exists()
+
+
 def test_a_job_without_capacity_can_be_stopped(spot_job, interrupt, reached, finished, sagemaker):
     """
     StopTrainingJob does not wait for instances to come.
