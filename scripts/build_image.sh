@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Build one of the images: scripts/build_image.sh kennel-train | kennel-serve | kennel-serve-gpu
+# Build one of the images: scripts/build_image.sh kennel-train | kennel-serve | kennel-serve-gpu [OPTION …]
 #
-# It is tagged latest and by the commit: 12 digits, and -dirty where the tree has changes. What is
-# passed on when it is set: BASE_IMAGE, TORCH_VERSION, IMAGENET_WEIGHTS; and as secrets, which enter
+# The options are docker build's own, e.g. --no-cache.
+# It is tagged latest (or TAG) and by the commit: 12 digits, and -dirty where the tree has changes.
+# What is passed on when it is set: BASE_IMAGE, TORCH_VERSION, IMAGENET_WEIGHTS; and as secrets, which enter
 # no image, PIP_CONF (a pip.conf) and CA_BUNDLE (certificates). DOCKER names another client.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 docker=${DOCKER:-docker}
-image=${1:?usage: scripts/build_image.sh kennel-train|kennel-serve|kennel-serve-gpu}
+image=${1:?usage: scripts/build_image.sh kennel-train|kennel-serve|kennel-serve-gpu [OPTION …]}
+shift
 
 fail() {
   printf '%s\n  try: %s\n' "$1" "$2" >&2
@@ -26,8 +28,10 @@ said=$("$docker" version 2>&1 >/dev/null) || fail "no Docker engine answers: $sa
 revision=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 [[ -z $(git status --porcelain 2>/dev/null) ]] || revision+=-dirty
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
+tag=${TAG:-latest}
 
-arguments+=(--tag "$image:latest" --tag "$image:$revision")
+arguments+=(--tag "$image:$tag")
+[[ $revision == unknown ]] || arguments+=(--tag "$image:$revision")
 arguments+=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision")
 passed=(BASE_IMAGE TORCH_VERSION)
 [[ $image != kennel-train ]] || passed+=(IMAGENET_WEIGHTS)
@@ -38,6 +42,6 @@ for name in PIP_CONF CA_BUNDLE; do
   [[ -z ${!name:-} ]] || arguments+=(--secret "id=${name,,},src=${!name}")
 done
 
-DOCKER_BUILDKIT=1 "$docker" build "${arguments[@]}" .
-"$docker" image inspect --format "$image:$revision {{.Size}}" "$image:latest" |
+DOCKER_BUILDKIT=1 "$docker" build "${arguments[@]}" "$@" .
+"$docker" image inspect --format "$image:$revision {{.Size}}" "$image:$tag" |
   awk '{printf "%s  %.2f GB\n", $1, $2 / 1e9}'
