@@ -27,8 +27,7 @@ LOG = logging.getLogger(__name__)
 PATIENCE_S = 120.0  # with an engine that does not answer; then its containers are given up
 PAUSE_S = 0.5
 ATTEMPTS = 3  # to read all of an output to its end
-LOOK_S = 5.0  # between two looks at whether a container has ended without its output doing so
-STUCK_S = 10.0  # after such an end
+STUCK_S = 10.0  # after the end of a container whose output does not end
 
 
 class Follower:
@@ -41,9 +40,10 @@ class Follower:
         path: The file, which is there.
         booted: When this machine was.
         patience_s: See PATIENCE_S.
+        stuck_s: See STUCK_S.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it follows, where to, for how long
         self,
         engine: Callable[[], Engine],
         container: str,
@@ -51,12 +51,14 @@ class Follower:
         *,
         booted: datetime,
         patience_s: float = PATIENCE_S,
+        stuck_s: float = STUCK_S,
     ) -> None:
         self.engine = engine
         self.container = container
         self.path = path
         self.booted = booted
         self.patience_s = patience_s
+        self.stuck_s = stuck_s
         self.finished = threading.Event()
         self.state = State(Status.RUNNING)
         self._skip = 0  # bytes that the file has already
@@ -81,7 +83,7 @@ class Follower:
     def is_stuck(self) -> bool:
         """Return whether the container has ended, or gone, and its output has not ended."""
         now = time.monotonic()
-        if self.finished.is_set() or now - self._looked < LOOK_S:
+        if self.finished.is_set() or now - self._looked < self.stuck_s / 2:
             return False
         self._looked = now
         try:
@@ -90,7 +92,7 @@ class Follower:
             return False
         if found is not None and found.is_running:
             self._progress = now
-        return found is None or now - self._progress > STUCK_S
+        return found is None or now - self._progress > self.stuck_s
 
     def _run(self) -> None:
         """Copy until the container has ended and all that it wrote is there."""
