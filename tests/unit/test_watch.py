@@ -116,6 +116,28 @@ def test_what_came_between_two_looks_is_told_in_the_order_of_its_time():
     ]
 
 
+def test_the_stages_of_a_job_that_starts_again_are_told_again():
+    """
+    After an interruption the same statuses come with the same messages, at another time.
+    """
+    names = ["Training", "Interrupted", "Restarting", "Training"]
+    transitions = [
+        {"Status": name, "StartTime": datetime.fromtimestamp(second, UTC)}
+        for second, name in enumerate(names)
+    ]
+    described, seen = {"TrainingJobStatus": "InProgress"}, []
+
+    told = [
+        status.detail
+        for count in range(1, 5)
+        for status in watch.new_statuses(
+            described | {"SecondaryStatusTransitions": transitions[:count]}, seen
+        )
+    ]
+
+    assert told == names
+
+
 def test_a_reader_reads_all_pages_and_each_line_once():
     """
     Five lines on pages of two come in one look, and the next look brings only the new one.

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from kennel.errors import LocalServerError
 from kennel.local.resources import LOCAL, Document
-from kennel.local.runtimes.protocol import Launch, State, Status
+from kennel.local.runtimes.protocol import Launch, State
 from kennel.local.sagemaker.platform import Platform, now
 from kennel.local.sagemaker.training import hosts as members
 from kennel.local.sagemaker.training import inputs, layout, limits, outcome, spot, status
@@ -44,10 +44,12 @@ class Attempt:
         job, states = self.record.read(), self.group.poll()
         if limits.must_end(job, now()):
             self._end()
-        elif may_launch and job["SecondaryStatus"] in BEFORE_LAUNCH and not started(states):
+        elif (
+            may_launch and job["SecondaryStatus"] in BEFORE_LAUNCH and not members.are_there(states)
+        ):
             self._launch()
             return self._follow()
-        return states if all(s.status is Status.ABSENT for s in states) else self._follow()
+        return self._follow() if members.are_known(states) else states
 
     # Launch
 
@@ -78,11 +80,8 @@ class Attempt:
 
     def _laid_out(self, job: Document, host: Host, names: list[str]) -> Launch:
         """Make a host's folder, and return its container."""
-        image, root, index = (
-            job["AlgorithmSpecification"]["TrainingImage"],
-            host.paths.root,
-            host.instance.index,
-        )
+        image = job["AlgorithmSpecification"]["TrainingImage"]
+        root, index = host.paths.root, host.instance.index
         base_dir = self.runtime.base_dir(image, root)
         layout.write(root, layout.documents(job, names, base_dir, index))
         entrypoint, arguments = layout.command(job)
@@ -182,8 +181,3 @@ class Attempt:
         """Leave nothing of the hosts on this machine."""
         self.group.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def started(states: list[State]) -> bool:
-    """Return whether all containers have been started; only some is as good as none."""
-    return all(state.status is not Status.ABSENT for state in states)

@@ -96,8 +96,13 @@ def are_running(states: Sequence[State]) -> bool:
 
 
 def are_there(states: Sequence[State]) -> bool:
-    """Return whether all of the containers have been started."""
+    """Return whether all of the containers have been started; only some is as good as none."""
     return all(state.status is not Status.ABSENT for state in states)
+
+
+def are_known(states: Sequence[State]) -> bool:
+    """Return whether any of the containers has been started."""
+    return any(state.status is not Status.ABSENT for state in states)
 
 
 def has_failed(state: State) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from kennel.contract import FAILURE_REASON_CHARS
 from kennel.local.resources import LOCAL, Document
 from kennel.local.runtimes.protocol import State
+from kennel.local.sagemaker.training import limits
 
 VANISHED = (
     "InternalServerError: the container is gone, and nobody saw how it ended: the machine was"
@@ -27,7 +28,7 @@ def outcome(
         last_words: The end of its output.
         host: What it is called, when there are several.
     """
-    if job["TrainingJobStatus"] == "Stopping" and job[LOCAL].get("FailedHost") is None:
+    if job["TrainingJobStatus"] == "Stopping" and not limits.has_failed(job):
         return job[LOCAL].get("Exceeded") or "Stopped", ""
     if state.exit_code is None:
         return "Failed", VANISHED + (f" (host: {host})" if host else "")
@@ -39,8 +40,7 @@ def outcome(
 
 def failing(job: Document, index: int) -> Document:
     """Return *job* with which host was the first to fail; one that is being ended does not."""
-    is_ending = job["TrainingJobStatus"] == "Stopping" or job["SecondaryStatus"] == "Interrupted"
-    if is_ending or job[LOCAL].get("FailedHost") is not None:
+    if limits.is_asked(job):
         return job
     return job | {LOCAL: job[LOCAL] | {"FailedHost": index}}
 

@@ -61,7 +61,7 @@ def interrupted(job: Document, away_s: float, moment: datetime) -> Document:
             f"The training job {name} is not on Spot, so nothing interrupts it:"
             " EnableManagedSpotTraining is not set (kennel train --spot sets it)."
         )
-    if job["SecondaryStatus"] != "Training" or job[LOCAL].get("FailedHost") is not None:
+    if job["SecondaryStatus"] != "Training" or "FailedHost" in job[LOCAL]:
         raise invalid(
             f"The training job {name} cannot be interrupted: it is {job['TrainingJobStatus']}"
             f" ({job['SecondaryStatus']}), and only a job that is Training has instances to lose."
