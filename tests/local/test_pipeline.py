@@ -213,8 +213,7 @@ def evaluated(trained, aws, tmp_path):
 
     def evaluated(path):
         sample = Sample(path, described.class_names.index(path.parent.name))
-        batches = PictureSource([sample], reading).evaluation()
-        return math.exp(-evaluate(model, batches, Stop()).loss)
+        return math.exp(-evaluate(model, PictureSource([sample], reading), Stop()).loss)
 
     return evaluated
 
