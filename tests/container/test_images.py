@@ -89,6 +89,7 @@ def test_python_is_what_is_started(image):
     """
     assert image.config["Entrypoint"] == ["/opt/venv/bin/python3", "-m", image.module]
     assert not image.config["Cmd"]
+    assert not image.config.get("Healthcheck")
 
 
 def test_no_user_is_set(image):
