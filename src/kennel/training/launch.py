@@ -117,7 +117,13 @@ def require_replicas(sharded: Sequence[str]) -> None:
         )
 
 
-def known(hosts: Sequence[str], stop: Stop, look_up: Callable[[str], object]) -> bool:
+def known(
+    hosts: Sequence[str],
+    stop: Stop,
+    look_up: Callable[[str], object],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> bool:
     """
     Wait until every host's name is known; return False where a stop came before.
 
@@ -125,13 +131,15 @@ def known(hosts: Sequence[str], stop: Stop, look_up: Callable[[str], object]) ->
         hosts: Names.
         stop: Looked at twice a second.
         look_up: Raises OSError for a name that is not known.
+        clock: In seconds.
+        sleep: For as many seconds.
 
     Raises:
         JobError: One was not known in time.
     """
-    started = said = time.monotonic()
+    started = said = clock()
     while unknown := [host for host in hosts if not _is_known(host, look_up)]:
-        now = time.monotonic()
+        now = clock()
         if stop.requested:
             return False
         if now - started > HOSTS_S:
@@ -143,7 +151,7 @@ def known(hosts: Sequence[str], stop: Stop, look_up: Callable[[str], object]) ->
         if now - said > SAY_EVERY_S:
             said = now
             say(f"waiting for {', '.join(unknown)}: {now - started:.0f} s of {HOSTS_S:.0f} s")
-        time.sleep(LOOK_S)
+        sleep(LOOK_S)
     return not stop.requested
 
 

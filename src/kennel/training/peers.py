@@ -21,7 +21,7 @@ from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 
 from kennel.contract import ContainerPaths
 from kennel.errors import JobError
-from kennel.training import failure
+from kennel.training import failure, script_mode
 from kennel.training.log import say
 from kennel.training.stopping import Stop, Stopped
 
@@ -70,7 +70,8 @@ class Launcher:
 
     def lives(self) -> bool:
         """Tell whether it has not gone without its ranks, as where it was killed."""
-        return Path(f"/proc/{self.pid}").exists()
+        state = script_mode.status(self.pid, "State")
+        return bool(state) and not state.startswith("Z")
 
 
 class Sightings:

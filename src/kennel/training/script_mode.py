@@ -88,7 +88,7 @@ class Forwarder:
 
 def _receivers(pid: int) -> Iterator[int]:
     below = children(pid)
-    if below and _status(pid, "Name") in SHELLS and not _catches_sigterm(pid):
+    if below and status(pid, "Name") in SHELLS and not _catches_sigterm(pid):
         for child in below:
             yield from _receivers(child)
     else:
@@ -102,11 +102,11 @@ def children(pid: int) -> list[int]:
 
 
 def _catches_sigterm(pid: int) -> bool:
-    mask = int(_status(pid, "SigCgt") or "0", base=16)
+    mask = int(status(pid, "SigCgt") or "0", base=16)
     return bool(mask >> (signal.SIGTERM - 1) & 1)
 
 
-def _status(pid: int, member: str) -> str:
+def status(pid: int, member: str) -> str:
     for line in _read(Path(f"/proc/{pid}/status")).splitlines():
         name, _, value = line.partition(":")
         if name == member:

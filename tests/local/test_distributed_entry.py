@@ -1,0 +1,295 @@
+"""A training job of two hosts, which are two processes on localhost with an /opt/ml each."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from kennel.contract import ContainerPaths
+from kennel.training.main import main
+from kennel.training.stopping import Stop
+from kennel.vision import trained
+
+HOSTS = ["localhost", "127.0.0.1"]
+EPOCHS = 6
+QUICK = {
+    "model": "squeezenet1_1",
+    "weights": "none",
+    "freeze": "true",
+    "image-size": "32",
+    "batch-size": "8",
+    "lr": "0.05",
+    "augment": "flip",
+    "epochs": str(EPOCHS),
+    "workers": "0",
+}
+PATIENCE_S = 120  # far above what anything here takes, on a busy machine too
+GONE_S = 60  # what the issue of a lost rank may take
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """Noisy pictures of two classes; of 26 for training, the last batch has two."""
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = torch.Generator().manual_seed(0)
+    for split, count in [("train", 13), ("validation", 6), ("test", 4)]:
+        for shade, name in enumerate(["dark", "light"]):
+            (folder / split / name).mkdir(parents=True)
+            for number in range(count):
+                noise = torch.randint(0, 90, (36, 36, 3), dtype=torch.uint8, generator=generator)
+                picture = Image.fromarray((noise + 150 * shade).numpy())
+                picture.save(folder / split / name / f"{number}.png")
+    return folder
+
+
+def lay_out(root, dataset, hosts=("localhost",), current="localhost", **changes):
+    """Make /opt/ml as the platform does."""
+    paths = ContainerPaths(root)
+    channels = sorted(entry.name for entry in dataset.iterdir())
+    for folder in (paths.config, paths.data, paths.model, paths.output_data):
+        folder.mkdir(parents=True)
+    for name in channels:
+        paths.channel(name).symlink_to(dataset / name)
+    resources = {"current_host": current, "hosts": list(hosts), "network_interface_name": "lo"}
+    paths.hyperparameters.write_text(json.dumps(QUICK | changes))
+    paths.input_data_config.write_text(json.dumps({name: {} for name in channels}))
+    paths.resource_config.write_text(json.dumps(resources))
+    return paths
+
+
+def lay_out_both(root, dataset, **changes):
+    return [lay_out(root / host, dataset, HOSTS, host, **changes) for host in HOSTS]
+
+
+class Host:
+    """The entry point of one host, and what it prints."""
+
+    def __init__(self, paths, port):
+        self.lines = []
+        self.seen = threading.Condition()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "kennel.training", "train"],
+            env=os.environ
+            | {
+                "SAGEMAKER_BASE_DIR": str(paths.root),
+                "OMP_NUM_THREADS": "1",
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "MASTER_PORT": str(port),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self.seen:
+                self.lines.append(line)
+                self.seen.notify_all()
+        with self.seen:
+            self.lines.append("")  # the end
+            self.seen.notify_all()
+
+    def wait_for(self, words):
+        with self.seen:
+            found = self.seen.wait_for(
+                lambda: self.lines[-1:] == [""] or any(words in line for line in self.lines),
+                PATIENCE_S,
+            )
+        assert found, self.output
+        assert words in self.output, self.output
+
+    def finish(self):
+        """Wait for the end, and return the exit code."""
+        return self.process.wait(PATIENCE_S)
+
+    @property
+    def output(self):
+        return "".join(self.lines)
+
+    def rank(self):
+        """The pid of the process that trains."""
+        return int(re.search(r"rank \d of 2, on .*, process (\d+)", self.output)[1])
+
+
+@pytest.fixture
+def start():
+    """Return ``start(paths_of_all_hosts)``, which starts the hosts; what lives on is killed."""
+    hosts = []
+
+    def start(everyone):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        hosts.extend(Host(paths, port) for paths in everyone)
+        return hosts[-len(everyone) :]
+
+    yield start
+    for host in hosts:
+        with suppress(ProcessLookupError):
+            os.killpg(host.process.pid, signal.SIGKILL)
+        host.process.wait()
+        host.reader.join()
+        host.process.stdout.close()
+
+
+def history(paths):
+    return json.loads((paths.output_data / "metrics.json").read_text())["history"]
+
+
+def losses(paths):
+    return [[epoch["train_loss"], epoch["valid_loss"]] for epoch in history(paths)]
+
+
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory, dataset):
+    """What the same run comes to in one process."""
+    paths = lay_out(tmp_path_factory.mktemp("one"), dataset)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # on pictures of 32 px several only wait for each other
+    main(paths, Stop())
+    torch.set_num_threads(threads)
+    return paths
+
+
+def assert_same_curve(paths, others):
+    """In float32, summed in another order: 1e-4 of a nat, where nothing is left to chance."""
+    for own, other in zip(losses(paths), losses(others), strict=True):
+        assert own == pytest.approx(other, abs=1e-4)
+
+
+def test_two_hosts_train_as_one_process_does(tmp_path, dataset, one_process, start):
+    """
+    The same losses in every epoch, the same figures on the test; the first host writes and speaks.
+    """
+    first, second = lay_out_both(tmp_path, dataset)
+
+    hosts = start([first, second])
+
+    assert [host.finish() for host in hosts] == [0, 0], hosts[0].output + hosts[1].output
+    assert_same_curve(first, one_process)
+    figures = [
+        json.loads((paths.output_data / "metrics.json").read_text())
+        for paths in (first, one_process)
+    ]
+    assert figures[0]["confusion"] == figures[1]["confusion"]
+    assert trained.load(first.model)[1].class_names == ("dark", "light")
+    assert "epoch=6/6" in hosts[0].output
+    assert "epoch=" not in hosts[1].output
+    assert list(second.model.iterdir()) == list(second.output_data.iterdir()) == []
+    assert not second.checkpoints.exists()
+
+
+def test_a_stop_is_agreed_on_and_resumed_from(tmp_path, dataset, one_process, start):
+    """
+    SIGTERM to both in the middle: exit code 0, one checkpoint; started again: the same curve.
+    """
+    both = lay_out_both(tmp_path, dataset)
+    hosts = start(both)
+    hosts[0].wait_for("epoch=2/")
+    for host in hosts:
+        host.process.send_signal(signal.SIGTERM)
+
+    assert [host.finish() for host in hosts] == [0, 0], hosts[0].output + hosts[1].output
+    assert "stopped: checkpoint checkpoint-0000" in hosts[0].output
+    assert trained.load(both[0].model)
+    assert len(history(both[0])) < EPOCHS
+
+    hosts = start(both)
+
+    assert [host.finish() for host in hosts] == [0, 0], hosts[0].output + hosts[1].output
+    assert "going on from epoch" in hosts[0].output
+    assert_same_curve(both[0], one_process)
+
+
+def test_a_rank_that_is_killed_ends_the_others_by_name(tmp_path, dataset, start):
+    """
+    Each host has a reason that names the lost rank and where it was, within a minute.
+    """
+    both = lay_out_both(tmp_path, dataset, epochs="10000")
+    hosts = start(both)
+    hosts[0].wait_for("epoch=2/")
+    lost_s = time.monotonic()
+    os.kill(hosts[1].rank(), signal.SIGKILL)
+
+    assert [host.finish() for host in hosts] == [1, 1], hosts[0].output + hosts[1].output
+    assert time.monotonic() - lost_s < GONE_S
+    assert (
+        both[0]
+        .failure.read_text()
+        .startswith("JobError: rank 1 of 2, on 127.0.0.1, has not been heard of for ")
+    )
+    assert (
+        both[1]
+        .failure.read_text()
+        .startswith("rank 1 of 2, on 127.0.0.1, ended: ExitCode -9 (SIGKILL: out of memory?)")
+    )
+
+
+def test_the_first_rank_that_is_killed_ends_the_others_by_name(tmp_path, dataset, start):
+    """
+    With it goes the store by which the ranks hear of each other.
+    """
+    both = lay_out_both(tmp_path, dataset, epochs="10000")
+    hosts = start(both)
+    hosts[0].wait_for("epoch=2/")
+    lost_s = time.monotonic()
+    os.kill(hosts[0].rank(), signal.SIGKILL)
+
+    assert [host.finish() for host in hosts] == [1, 1], hosts[0].output + hosts[1].output
+    assert time.monotonic() - lost_s < GONE_S
+    assert both[1].failure.read_text().startswith("JobError: rank 0 of 2, on localhost, has gone")
+
+
+def test_a_rank_that_fails_gives_the_others_its_reason(tmp_path, dataset, start):
+    """
+    The cause comes first where it was; elsewhere the rank and its host, and then the cause.
+    """
+    both = lay_out_both(tmp_path, dataset)
+    both[1].channel("test").unlink()
+
+    hosts = start(both)
+
+    assert [host.finish() for host in hosts] == [1, 1], hosts[0].output + hosts[1].output
+    cause = both[1].failure.read_text()
+    assert cause.startswith("DataError: ")
+    assert both[0].failure.read_text() == f"JobError: rank 1 of 2, on 127.0.0.1, failed: {cause}"
+
+
+def test_nothing_trains_on_without_the_entry_point(tmp_path, dataset, start):
+    """
+    Where it is killed, the processes that it started end too.
+    """
+    both = lay_out_both(tmp_path, dataset, epochs="10000")
+    hosts = start(both)
+    hosts[0].wait_for("epoch=2/")
+    ranks = [host.rank() for host in hosts]
+    for host in hosts:
+        host.process.kill()
+
+    deadline = time.monotonic() + GONE_S
+    while time.monotonic() < deadline and any(map(running, ranks)):
+        time.sleep(0.1)
+    assert not any(map(running, ranks))
+
+
+def running(pid):
+    """A zombie, which waits for whoever reaps orphans here, has ended."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
