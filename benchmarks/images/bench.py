@@ -82,6 +82,7 @@ def measure(tree: Path, image: str, *, from_nothing: bool) -> dict[str, object]:
     """Build *image* and describe it."""
     alone = image != "kennel-serve-gpu"
     first = build(tree, image, *(["--no-cache"] if from_nothing and alone else []))
+    replaced = output("docker", "image", "inspect", "--format", "{{.Id}}", f"{image}:{TAG}")
     code = tree / CHANGED
     text = code.read_text()
     code.write_text(f"{text}\n# a change of {time.time()}\n")
@@ -91,7 +92,7 @@ def measure(tree: Path, image: str, *, from_nothing: bool) -> dict[str, object]:
     size = (
         int(output("docker", "image", "inspect", "--format", "{{.Size}}", f"{image}:{TAG}")) / 1e9
     )
-    output("docker", "image", "rm", f"{image}:{TAG}")
+    output("docker", "image", "rm", f"{image}:{TAG}", replaced)
     kept = changed <= CODE_CHANGE_LIMIT_S
     return {
         "image": image,
