@@ -12,7 +12,7 @@ import os
 import tarfile
 import time
 import uuid
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -256,6 +256,19 @@ def build_image(engine, base_image):
     The lines follow ``FROM`` the base image. Files are copied in as executables by the lines' own
     COPY. Returns the tag; the image is removed when the test ends.
     """
+    with building(engine, base_image) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def build_shared_image(engine, base_image):
+    """Build as ``build_image`` does, for all tests of a module; may be called by several threads."""
+    with building(engine, base_image) as make:
+        yield make
+
+
+@contextmanager
+def building(engine, base_image):
     tags = []
 
     def make(lines, files=()):

@@ -35,9 +35,11 @@ from kennel.engine import Engine
 from kennel.errors import DataError, EngineError
 
 PICTURE_TYPE: Final = "application/x-image"
+EVERY: Final = "checked, as of every image"
+NOT_RUN: Final = dict.fromkeys((TRAINING, HOSTING), "not checked: the image was not to be run")
 NOT_CHECKED: Final = {
-    TRAINING: "not checked: it does not look like a training image; --train checks it",
-    HOSTING: "not checked: it does not look like a serving image; --serve checks it",
+    TRAINING: "not checked: neither asked for nor what the image looks like; --train checks it",
+    HOSTING: "not checked: neither asked for nor what the image looks like; --serve checks it",
 }
 
 
@@ -47,6 +49,7 @@ class Options:
 
     train: bool = False  # neither of the two: what the image looks like
     serve: bool = False
+    run: bool = True  # False: judge what can be judged without
     data: Path | None = None
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     model: Path | None = None  # a model.tar.gz
@@ -91,9 +94,11 @@ def check(
     blocks = engine.saved(image.id, timeout_s=limits.layers)
     contents = layers.read(blocks, limit_s=limits.layers)
     _drained(_of_image(image, contents, options.host), take)
+    if not options.run:
+        return Report(name, image.id, findings, {IMAGE: EVERY, **NOT_RUN})
     parts = chosen(image, contents, train=options.train, serve=options.serve)
     with Sandbox(engine, image.id) as sandbox:
-        model = given.model
+        model = Model(sandbox.kept(options.model.open("rb"))) if options.model else None
         if TRAINING in parts:
             values = options.hyperparameters or labelled(image)
             trainings = Trainings(sandbox, given.content, values, limits)
@@ -102,8 +107,7 @@ def check(
         if HOSTING in parts:
             servers = Servers(sandbox, model, limits, options.environment)
             _drained(hosting.check(servers, image, given.payload, told.say), take)
-    others = {part: why for part, why in NOT_CHECKED.items() if part not in parts}
-    return Report(name, image.id, findings, {IMAGE: "every image is", **parts, **others})
+    return Report(name, image.id, findings, {IMAGE: EVERY, **NOT_CHECKED, **parts})
 
 
 T = TypeVar("T")
@@ -157,9 +161,11 @@ def chosen(image: Image, contents: Contents, *, train: bool, serve: bool) -> dic
     """
     if train or serve:
         asked = {TRAINING: train, HOSTING: serve}
-        return {part: "it was asked for" for part, wanted in asked.items() if wanted}
+        return {part: "checked, as it was asked for" for part, wanted in asked.items() if wanted}
     guessed = configuration.purpose(image, sorted(contents.programs))
-    return guessed or dict.fromkeys((TRAINING, HOSTING), "nothing tells what the image is for")
+    return guessed or dict.fromkeys(
+        (TRAINING, HOSTING), "checked: nothing tells what the image is for"
+    )
 
 
 def labelled(image: Image) -> dict[str, str]:
@@ -184,12 +190,12 @@ def labelled(image: Image) -> dict[str, str]:
 class _Given:
     content: Archive
     payload: Payload
-    model: Model | None
 
 
 def _given(options: Options) -> _Given:
-    content = samples.data(options.data)
-    return _Given(content, _payload(options), _model(options.model))
+    if options.model:
+        _require_archive(options.model)
+    return _Given(samples.data(options.data), _payload(options))
 
 
 def _payload(options: Options) -> Payload:
@@ -203,9 +209,7 @@ def _payload(options: Options) -> Payload:
     return Payload(body, options.content_type, options.request.name, is_given=True)
 
 
-def _model(path: Path | None) -> Model | None:
-    if path is None:
-        return None
+def _require_archive(path: Path) -> None:
     try:
         with tarfile.open(path) as archive:
             archive.next()
@@ -213,7 +217,6 @@ def _model(path: Path | None) -> Model | None:
         raise DataError(
             f"cannot read {path}: {error}", expected="a model.tar.gz, as a training leaves it"
         ) from error
-    return Model(path.open("rb"))
 
 
 def _trained(run: Run | None) -> Model | None:

@@ -188,15 +188,15 @@ def purpose(image: Image, programs: Sequence[str]) -> dict[str, str]:
     title = image.labels.get("org.opencontainers.image.title", "").lower()
     found: dict[str, str] = {}
     if any(name.startswith("com.amazonaws.sagemaker.capabilities.") for name in image.labels):
-        found[HOSTING] = "it has SageMaker's labels for serving"
+        found[HOSTING] = "checked: it has SageMaker's labels for serving"
     for part, signs in {TRAINING: ("train",), HOSTING: ("serve", "serving", "inference")}.items():
         for where, text in {"title": title, "entry point or name": words}.items():
             if part not in found and any(sign in text for sign in signs):
-                found[part] = f"its {where} says {next(s for s in signs if s in text)!r}"
+                found[part] = f"checked: its {where} says {next(s for s in signs if s in text)!r}"
     if not found:
         for part, name in {TRAINING: "train", HOSTING: "serve"}.items():
             if name in programs:
-                found[part] = f"it has a program {name!r}"
+                found[part] = f"checked: it has a program {name!r}"
     return found
 
 

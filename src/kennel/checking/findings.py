@@ -81,7 +81,7 @@ class Report:
 
     def of(self, status: Status) -> list[Finding]:
         """Return the findings with this status."""
-        return [finding for finding in self.findings if finding.status is status]
+        return [finding for finding in self.findings if finding.status == status]
 
     def counts(self) -> dict[str, int]:
         """Return how many checks ended in which way."""

@@ -24,7 +24,7 @@ from kennel.checking.servers import UNAVAILABLE, Server, Servers, Waited, last_l
 from kennel.checking.training import Say
 from kennel.errors import EngineError
 
-PINGS: Final = 10  # without, and as many beside invocations
+PINGS: Final = 5  # without, and as many beside invocations
 INVOCATIONS_BESIDE: Final = 4
 BIG_MB: Final = (6, contract.INVOCATION_BODY_BYTES // 2**20)
 UNKNOWN_TYPE: Final = "application/x-kennel-check"
@@ -80,6 +80,7 @@ def _checked(servers: Servers, image: Image, payload: Payload, say: Say) -> Iter
         yield passed("serve-start", f"PID 1: {server.running.first_process() or 'ended at once'}")
         waited = server.wait(servers.startup_s(), servers.limits.ping)
         if waited.ready_s is None and servers.model:
+            servers = replace(servers, model_is_read_only=False)
             server, waited, finding = _with_writable_model(servers, waited, stack, say)
             yield finding
         elif waited.ready_s is not None:
@@ -97,10 +98,10 @@ def _checked(servers: Servers, image: Image, payload: Payload, say: Say) -> Iter
             return
         say("hosting: invocations")
         clients = Clients(address, payload.request(), servers.limits)
-        first = yield from _answered(clients, image, payload, waited)
+        usual = yield from _answered(clients, image, payload, waited)
         say("hosting: SIGTERM")
         stop = stopping.stop(
-            server.running, address, clients.request, first.seconds, servers.limits
+            server.running, address, clients.request, usual.seconds, servers.limits
         )
         yield stopping.ending(stop)
         yield stopping.in_flight(stop)
@@ -116,7 +117,7 @@ def _with_writable_model(
 ) -> tuple[Server, Waited, Finding]:
     """Start once more with a model folder that can be written, to tell why it did not work."""
     say("hosting: once more, with a model folder that can be written")
-    server = stack.enter_context(servers.server(model_is_read_only=False))
+    server = stack.enter_context(servers.server())
     again = server.wait(servers.startup_s(), servers.limits.ping)
     if again.ready_s is None:
         why = "it does not start with a writable one either"
@@ -174,7 +175,7 @@ class Clients:
 def _answered(
     clients: Clients, image: Image, payload: Payload, waited: Waited
 ) -> Generator[Finding, None, Answer]:
-    """Ask a server that is ready, and return its first answer."""
+    """Ask a server that is ready, and return an answer as it usually is."""
     first, delay_s = clients.first_answer()
     yield not_ready(waited, first, delay_s)
     yield invocations.invocation(first, what=payload.what, is_given=payload.is_given)
@@ -182,7 +183,7 @@ def _answered(
     yield invocations.pings(pings, clients.limits)
     yield invocations.connections(pings, clients.limits)
     yield from _unusual(clients, image)
-    return first
+    return clients.send(clients.request)
 
 
 def not_ready(waited: Waited, first: Answer, delay_s: float) -> Finding:

@@ -10,6 +10,7 @@ import signal
 import tarfile
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import TracebackType
@@ -133,6 +134,7 @@ class Sandbox:
         self._name = f"kennel-check-{uuid.uuid4().hex[:12]}"
         self._labels = {LABEL: self._name}
         self._volumes: list[str] = []
+        self._files = ExitStack()
 
     def __enter__(self) -> Self:
         """Return it."""
@@ -170,12 +172,17 @@ class Sandbox:
         carrier = self._create(Container(self.image, ("unused",), volumes=(volume,)))
         # An engine takes a folder's mode from its entry in the folder above, and not from "."
         path = PurePosixPath(target)
-        self._engine.put(carrier, str(path.parent), folders({path.name: OPEN}))
+        with folders({path.name: OPEN}) as folder:
+            self._engine.put(carrier, str(path.parent), folder)
         if content is not None:
             content.seek(0)
             self._engine.put(carrier, below or target, content)
         self._engine.remove(carrier)
         return replace(volume, read_only=read_only)
+
+    def kept(self, file: IO[bytes]) -> IO[bytes]:
+        """Return *file*, which is closed with the sandbox."""
+        return self._files.enter_context(file)
 
     def scratch(self) -> Volume:
         """Make a /tmp that everybody may write, for a container whose root nobody may."""
@@ -194,6 +201,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Remove what was made, also what is running; a second Ctrl-C waits until it is done."""
+        self._files.close()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             for found in self._engine.containers(self._labels):

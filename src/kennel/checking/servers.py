@@ -62,14 +62,19 @@ class Server:
         return probe.reachable(self.running.addresses())
 
     def wait(self, limit_s: float, ping_s: float) -> Waited:
-        """Ask /ping until it answers 200, or for *limit_s*, or until the container ends."""
+        """
+        Ask /ping until it answers 200, or for *limit_s*, or until the container ends.
+
+        Args:
+            ping_s: How long an answer may take; twice that is waited for, to tell slow from silent.
+        """
         began = time.monotonic()
         answers: dict[str, None] = {}
         while time.monotonic() - began < limit_s:
             if ended := self.running.ended():
                 return Waited(None, tuple(answers), ended, self.running.log())
             address = self.address()
-            answer = probe.send(address, PING, limit_s=ping_s) if address else Answer(None)
+            answer = probe.send(address, PING, limit_s=2 * ping_s) if address else Answer(None)
             if answer.status == OK:
                 return Waited(time.monotonic() - began, tuple(answers))
             answers[str(answer)] = None
@@ -85,12 +90,12 @@ class Servers:
     model: Model | None
     limits: Limits
     environment: Mapping[str, str] = field(default_factory=dict)
+    model_is_read_only: bool = True
 
     @contextmanager
     def server(
         self,
         *,
-        model_is_read_only: bool = True,
         binds_to_port: bool = False,
         user: str | None = None,
         read_only: bool = False,
@@ -113,7 +118,7 @@ class Servers:
         archive, below = (self.model.archive, self.model.below) if self.model else (None, None)
         volumes.append(
             self.sandbox.volume(
-                str(PATHS.model), archive, below=below, read_only=model_is_read_only
+                str(PATHS.model), archive, below=below, read_only=self.model_is_read_only
             )
         )
         running = self.sandbox.start(

@@ -115,21 +115,18 @@ def model(run: Run | None) -> Finding:
 
 
 def _failure(trainings: Trainings, normal: Run, say: Say) -> Iterator[Finding]:
-    run = normal if normal.ended and not normal.ok else _provoked(trainings, normal, say)
+    run = next((run for run in _failures(trainings, normal, say) if is_failure(run)), normal)
     yield failure_exit(run)
     yield failure_file(run)
 
 
-def _provoked(trainings: Trainings, normal: Run, say: Say) -> Run:
+def _failures(trainings: Trainings, normal: Run, say: Say) -> Iterator[Run]:
     """Make a training fail, as far as that can be done from outside."""
     limit_s = trainings.limits.again(normal.seconds)
     say("training: empty channels")
-    empty = trainings.with_empty_channels(limit_s)
-    if is_failure(empty):
-        return empty
+    yield trainings.with_empty_channels(limit_s)
     say("training: a torn hyperparameters.json")
-    torn = trainings.with_torn_hyperparameters(limit_s)
-    return torn if is_failure(torn) else empty
+    yield trainings.with_torn_hyperparameters(limit_s)
 
 
 def is_failure(run: Run) -> bool:

@@ -118,7 +118,8 @@ class Trainings:
     def _start(
         self, files: IO[bytes], *, user: str | None = None, read_only: bool = False
     ) -> Running:
-        volumes = [self.sandbox.volume(str(PATHS.root), files)]
+        with files:
+            volumes = [self.sandbox.volume(str(PATHS.root), files)]
         if read_only:
             volumes.append(self.sandbox.scratch())
         return self.sandbox.start(
@@ -150,25 +151,24 @@ class Trainings:
             began = time.monotonic()
             first = running.first_process()
             ended = running.wait(limit_s)
-            return _collected(running, ended, time.monotonic() - began, first)
+            return self._collected(running, ended, time.monotonic() - began, first)
         finally:
             running.remove()
 
-
-def _collected(running: Running, ended: Ended | None, seconds: float, first: str) -> Run:
-    model = running.archive(str(PATHS.model))
-    files, size = _measured(model)
-    failure = running.file(str(PATHS.failure))
-    return Run(
-        ended=ended,
-        seconds=seconds,
-        log=running.log(),
-        first_process=first,
-        failure=None if failure is None else failure[:FAILURE_BYTES].decode(errors="replace"),
-        model=model,
-        model_files=files,
-        model_bytes=size,
-    )
+    def _collected(self, running: Running, ended: Ended | None, seconds: float, first: str) -> Run:
+        model = running.archive(str(PATHS.model))
+        files, size = _measured(model)
+        failure = running.file(str(PATHS.failure))
+        return Run(
+            ended=ended,
+            seconds=seconds,
+            log=running.log(),
+            first_process=first,
+            failure=None if failure is None else failure[:FAILURE_BYTES].decode(errors="replace"),
+            model=model and self.sandbox.kept(model),
+            model_files=files,
+            model_bytes=size,
+        )
 
 
 def _measured(archive: IO[bytes] | None) -> tuple[int, int]:

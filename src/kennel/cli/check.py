@@ -61,6 +61,7 @@ def _options(args: argparse.Namespace) -> Options:
     return Options(
         train=args.train,
         serve=args.serve,
+        run=args.run_image,
         data=args.data,
         hyperparameters=_pairs("--set", args.hyperparameters),
         model=args.model,
@@ -105,10 +106,22 @@ def _table(findings: Sequence[Finding]) -> object:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for finding in findings:
-        status = f"[{COLOURS[finding.status]}]{finding.status}[/]"
-        table.add_row(status, finding.check.id, escape(finding.evidence))
+    for status, evidence, ids in _rows(findings):
+        more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+        table.add_row(f"[{COLOURS[status]}]{status}[/]", f"{ids[0]}{more}", escape(evidence))
     return table
+
+
+def _rows(findings: Sequence[Finding]) -> list[tuple[Status, str, list[str]]]:
+    """Return a row a finding; those that were skipped for one reason share one."""
+    rows: list[tuple[Status, str, list[str]]] = []
+    for finding in findings:
+        row = (finding.status, finding.evidence, [finding.check.id])
+        if rows and finding.status is Status.SKIP and rows[-1][:2] == row[:2]:
+            rows[-1][2].append(finding.check.id)
+        else:
+            rows.append(row)
+    return rows
 
 
 def _advise(console: "Console", findings: Sequence[Finding]) -> None:

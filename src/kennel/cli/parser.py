@@ -220,6 +220,9 @@ def _check(commands: Commands) -> None:
     check.add_argument("--train", action="store_true", help="check what it does with train")
     check.add_argument("--serve", action="store_true", help="check what it does with serve")
     check.add_argument(
+        "--no-run", action="store_false", dest="run_image", help="look at it, and do not run it"
+    )
+    check.add_argument(
         "--data", type=Path, metavar="DIR", help="a folder for each channel; default: a few PNGs"
     )
     check.add_argument(
