@@ -262,7 +262,7 @@ def build_image(engine, base_image):
 
 @pytest.fixture(scope="module")
 def build_shared_image(engine, base_image):
-    """Build as ``build_image`` does, for all tests of a module; may be called by several threads."""
+    """Build as ``build_image`` does, for all tests of a module, and from several threads."""
     with building(engine, base_image) as make:
         yield make
 

@@ -238,11 +238,12 @@ def test_a_port_label_that_is_missing_warns(checked, model):
     assert "without the label" in evidence(report, "serve-port")
 
 
-def test_a_server_that_needs_a_model_is_skipped_without_one(checked):
+@pytest.mark.parametrize("lines", ["", "ENV BROKEN=serve-without-model"])
+def test_what_needs_a_model_is_skipped_without_one(checked, lines):
     """
-    What cannot be checked without a model is not a failure, and the report says what to give.
+    Whether it ends or answers 503, an image that lacks a model has not failed: the report says so.
     """
-    report = checked(serve=True)
+    report = checked(lines, serve=True)
 
     assert complaints(report) == {}
-    assert "--model model.tar.gz" in evidence(report, "serve-ping")
+    assert "--model model.tar.gz" in evidence(report, "serve-invocation")

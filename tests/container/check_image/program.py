@@ -3,7 +3,7 @@ What is in a small image that keeps SageMaker's contract: train and serve, in st
 
 BROKEN in the environment names one promise that it does not keep.
 """
-# ruff: noqa: BLE001, N802, S104, S108, T201 - a program in a container, not a part of kennel
+# ruff: noqa: BLE001, S104, S108, T201 - a program in a container, not a part of kennel
 
 import json
 import os
@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self.answer(413)
         body = self.rfile.read(size)
-        if not is_ready() or BROKEN == "serve-invocation":
+        if not is_ready() or not MODEL.exists():
             return self.answer(503)
         is_known = self.headers["Content-Type"] == "application/x-image"
         if not is_known and BROKEN != "serve-content-type":
@@ -119,6 +119,8 @@ def is_ready():
 def serve():
     if BROKEN == "serve-ready":
         signal.pause()
+    if BROKEN != "serve-without-model" and not MODEL.exists():
+        sys.exit(f"no {MODEL}")
     if BROKEN == "serve-model-read-only":
         MODEL.with_name("compiled").write_text("")
     if BROKEN == "serve-any-uid" and os.getuid():
