@@ -285,7 +285,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(home, server, d
         rest = following.stderr.read()
 
     assert following.returncode == cli.parser.INTERRUPTED
-    name = said[0].split()[-1]
+    name = next(line.split()[-1] for line in said if line.startswith("training job "))
     assert f"kennel logs {name} --follow" in rest
     described = aws("sagemaker").describe_training_job(TrainingJobName=name)
     assert described["TrainingJobStatus"] == "InProgress"
