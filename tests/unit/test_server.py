@@ -41,19 +41,31 @@ def endpoints():
     endpoints.released.set()
 
 
+class Containers:
+    """One container, which knows this machine by an address of its own."""
+
+    reached_at = "172.17.0.1"
+
+    def admits(self, address):
+        return address == "172.17.0.2"
+
+
 @pytest.fixture
 def server(tmp_path, endpoints):
     """The application."""
     database = Database(tmp_path / "kennel.db")
     s3 = S3(Objects(tmp_path / "s3", database))
-    server = Server(Services(s3, {}, {}, endpoints, lambda: {"healthy": True}))
+    own = {"/own": lambda _: {}}
+    services = Services(s3, {}, {}, endpoints, lambda: {"healthy": True}, own)
+    server = Server(services, Containers())
     yield server
     server.close()
     database.close()
 
 
-async def call(server, method, path, body=b""):
-    """Send a request; returns status, headers and body."""
+async def call(server, method, path, body=b"", peer=("127.0.0.1", b"localhost")):
+    """Send a request from an address to a name; returns status, headers and body."""
+    client, host = peer
     sent = []
 
     async def receive():
@@ -63,7 +75,8 @@ async def call(server, method, path, body=b""):
         sent.append(message)
 
     scope = {"method": method, "raw_path": path.encode(), "query_string": b""}
-    headers = [(b"host", b"localhost"), (b"authorization", SIGNED)]
+    scope["client"] = (client, 40000)
+    headers = [(b"host", host), (b"authorization", SIGNED)]
     await server({**scope, "headers": headers}, receive, send)
     start, *rest = sent
     return start["status"], dict(start["headers"]), b"".join(part["body"] for part in rest)
@@ -109,3 +122,23 @@ def test_an_answer_that_cannot_be_sent_is_an_error_of_the_server(server):
 
     assert (status, headers[b"x-amzn-errortype"]) == (500, b"InternalFailure")
     assert "its log says why" in json.loads(body)["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "client", "host", "status"),
+    [
+        pytest.param("/endpoints/any/invocations", "172.17.0.2", b"172.17.0.1:4510", 200, id="yes"),
+        pytest.param("/endpoints/any/invocations", "172.17.0.2", b"evil:4510", 403, id="name"),
+        pytest.param("/endpoints/any/invocations", "192.0.2.9", b"172.17.0.1", 403, id="network"),
+        pytest.param("/endpoints/any/invocations", "192.0.2.9", b"localhost", 403, id="pretends"),
+        pytest.param("/own", "127.0.0.1", b"localhost", 200, id="machine"),
+        pytest.param("/own", "172.17.0.2", b"172.17.0.1", 403, id="change"),
+    ],
+)
+def test_containers_are_served_and_strangers_are_not(server, path, client, host, status):
+    """
+    Who comes to the containers' address by another interface is none; nor may one change anything.
+    """
+    answer = asyncio.run(call(server, "POST", path, b"{}", (client, host)))
+
+    assert answer[0] == status
