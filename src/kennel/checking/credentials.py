@@ -46,19 +46,25 @@ _KINDS = (
 _URL_PASSWORD = re.compile(rb"[a-z][a-z0-9+.-]*://[^\s/:@'\"$<{]+:[^\s/@'\"$<{]+@")
 # Files that hold credentials by their very purpose -> what in them is one
 _NAMED = (
-    (re.compile(r"(?:^|/)\.aws/credentials$"), re.compile(rb"aws_secret_access_key\s*=\s*\S")),
-    (re.compile(r"(?:^|/)\.aws/config$"), re.compile(rb"aws_secret_access_key\s*=\s*\S")),
+    (
+        re.compile(r"(?:^|/)\.aws/credentials$"),
+        re.compile(rb"aws_secret_access_key[ \t]*=[ \t]*\S"),
+    ),
+    (re.compile(r"(?:^|/)\.aws/config$"), re.compile(rb"aws_secret_access_key[ \t]*=[ \t]*\S")),
     (re.compile(r"(?:^|/)\.git-credentials$"), _URL_PASSWORD),
-    (re.compile(r"(?:^|/)[._]netrc$"), re.compile(rb"\bpassword\s+\S")),
+    (re.compile(r"(?:^|/)[._]netrc$"), re.compile(rb"\bpassword[ \t]+\S")),
     (re.compile(r"(?:^|/)(?:\.?pip\.conf|pip\.ini|uv\.toml|sources\.list)$"), _URL_PASSWORD),
-    (re.compile(r"(?:^|/)\.pypirc$"), re.compile(rb"(?m)^\s*password\s*[=:]\s*\S")),
-    (re.compile(r"(?:^|/)\.npmrc$"), re.compile(rb"_(?:authToken|password|auth)\s*=\s*[^\s$]")),
-    (re.compile(r"(?:^|/)\.docker/config\.json$"), re.compile(rb'"auth"\s*:\s*"[^"]')),
-    (re.compile(r"(?:^|/)\.dockercfg$"), re.compile(rb'"auth"\s*:\s*"[^"]')),
+    (re.compile(r"(?:^|/)\.pypirc$"), re.compile(rb"(?m)^[ \t]*password[ \t]*[=:][ \t]*\S")),
+    (
+        re.compile(r"(?:^|/)\.npmrc$"),
+        re.compile(rb"_(?:authToken|password|auth)[ \t]*=[ \t]*[^\s$]"),
+    ),
+    (re.compile(r"(?:^|/)\.docker/config\.json$"), re.compile(rb'"auth"[ \t]*:[ \t]*"[^"]')),
+    (re.compile(r"(?:^|/)\.dockercfg$"), re.compile(rb'"auth"[ \t]*:[ \t]*"[^"]')),
     (
         re.compile(r"(?:^|/)\.env$"),
         re.compile(
-            rb"(?im)^\s*(?:export\s+)?\w*(?:SECRET|PASSWORD|TOKEN|API_?KEY)\w*\s*=\s*[^\s$]"
+            rb"(?im)^[ \t]*(?:export +)?\w*(?:SECRET|PASSWORD|TOKEN|API_?KEY)\w*[ \t]*=[ \t]*[^\s$]"
         ),
     ),
 )

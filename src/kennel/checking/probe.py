@@ -94,7 +94,9 @@ def worded(error: Exception) -> str:
         return "refused"
     if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
         return "closed without an answer"
-    return str(error) or type(error).__name__
+    if isinstance(error, http.client.HTTPException):
+        return f"no HTTP ({type(error).__name__})"
+    return str(error)
 
 
 def reachable(addresses: Sequence[Address]) -> Address | None:
