@@ -136,4 +136,5 @@ def test_training_goes_on_where_it_was(aws, train, engine, state):
     before, after = epochs(aws, name), epochs(aws, again)
     assert sorted(set(before)) == sorted(before)
     assert after == list(range(after[0], EPOCHS + 1))
-    assert max(before) <= after[0] <= max(before) + 1
+    # An epoch is on disk before it is told of, so a kill between the two leaves one more.
+    assert max(before) + 1 <= after[0] <= max(before) + 2

@@ -216,6 +216,38 @@ def test_a_stop_is_agreed_on_and_resumed_from(tmp_path, dataset, one_process, st
     assert_same_curve(both[0], one_process)
 
 
+@pytest.mark.parametrize("words", ["2 processes: ", "rank 0 of 2"])
+def test_a_stop_during_the_start_is_heard(tmp_path, dataset, start, words):
+    """
+    Before the processes have met, or before the first step: exit code 0, and no failure.
+    """
+    both = lay_out_both(tmp_path, dataset, epochs="10000")
+    hosts = start(both)
+    hosts[1].wait_for("kennel training")  # by then it hears
+    hosts[0].wait_for(words)
+    for host in hosts:
+        host.process.send_signal(signal.SIGTERM)
+
+    assert [host.finish() for host in hosts] == [0, 0], hosts[0].output + hosts[1].output
+    assert not both[0].failure.exists()
+    assert not both[1].failure.exists()
+
+
+def test_a_stop_ends_the_waiting_for_a_host(tmp_path, dataset, start):
+    """
+    One that never came: torchrun would go on waiting for it.
+    """
+    first, _ = lay_out_both(tmp_path, dataset)
+    (host,) = start([first])
+    host.wait_for("--node_rank 0")
+    time.sleep(3)  # for torchrun to begin to wait; heard before that, the stop is heard as well
+    host.process.send_signal(signal.SIGTERM)
+
+    assert host.finish() == 0, host.output
+    assert "stopped before the training began" in host.output
+    assert not first.failure.exists()
+
+
 def test_a_rank_that_is_killed_ends_the_others_by_name(tmp_path, dataset, start):
     """
     Each host has a reason that names the lost rank and where it was, within a minute.

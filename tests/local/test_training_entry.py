@@ -176,6 +176,25 @@ def test_a_stopped_run_resumes_to_the_result_of_an_uninterrupted_one(tmp_path, d
     torch.testing.assert_close(weights(paths), weights(finished[0]), rtol=0, atol=0)
 
 
+def test_a_killed_run_loses_the_epoch_in_progress_at_most(tmp_path, dataset, finished):
+    """
+    SIGKILL at any moment: what an epoch came to is on disk before the epoch is told of.
+    """
+    paths = lay_out(tmp_path, QUICK, dataset)
+    process = start(paths)
+    wait_for(process, "epoch=5/")
+    process.kill()
+    _, rest = finish(process)
+    told = 5 + rest.count("epoch=")
+
+    code, output = run(paths)
+
+    assert code == 0, output
+    resumed = int(re.search(r"going on from epoch (\d+)", output)[1])
+    assert resumed in (told + 1, told + 2)  # it may have been killed before it could tell
+    torch.testing.assert_close(weights(paths), weights(finished[0]), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("words", ["kennel training", "data: "])
 def test_a_stop_during_the_start_is_heard(tmp_path, dataset, words):
     """

@@ -65,13 +65,17 @@ def test_a_restored_state_is_the_saved_one(tmp_path):
     assert (state.step, state.history) == (3, saved.history)
 
 
-def test_without_a_checkpoint_the_run_starts_from_the_beginning(tmp_path):
+def test_without_a_checkpoint_the_run_starts_from_the_beginning(tmp_path, capsys):
     """
-    No folder, an empty one, or one with other files: nothing to restore.
+    No folder, or one with what others left, which is said: nothing to restore.
     """
     assert checkpoint.restore(tmp_path / "none", fresh(), IDENTITY) is None
-    (tmp_path / "notes.txt").write_text("not a checkpoint")
+    (tmp_path / "model-3.ckpt").write_text("of another program")
+    (tmp_path / checkpoint.PARTIAL).write_text("of a run that was killed while it wrote")
+    assert capsys.readouterr().out == ""
+
     assert checkpoint.restore(tmp_path, fresh(), IDENTITY) is None
+    assert capsys.readouterr().out == "model-3.ckpt is no checkpoint of kennel's: left alone\n"
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,8 @@ def newest(folder: Path, identity: Identity) -> tuple[Path, dict[str, Any]] | No
     Raises:
         HyperparameterError: It is of a run with other hyperparameters or other data.
     """
+    for name in _foreign(folder):
+        say(f"{name} is no checkpoint of kennel's: left alone")
     for path in _files(folder):
         document = _read(path)
         if document is not None:
@@ -164,6 +166,12 @@ def _files(folder: Path) -> list[Path]:
     found = [path for path in folder.iterdir() if NAME.fullmatch(path.name)]
     newest_written = {path: path.stat().st_mtime_ns for path in found}
     return sorted(found, key=lambda path: (path.name[:24], newest_written[path]), reverse=True)
+
+
+def _foreign(folder: Path) -> list[str]:
+    """Return the names of what others left in the folder."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted(name for name in names if name != PARTIAL and not NAME.fullmatch(name))
 
 
 def _read(path: Path) -> dict[str, Any] | None:

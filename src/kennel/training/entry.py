@@ -2,11 +2,10 @@
 Container start: ``train``.
 
 Two kinds of program run behind sagemaker-training's own entry point. Kennel's, the default, is its
-"framework module" and runs in this process (framework.py). One that the request names
-(``sagemaker_program``) is a child of this process (script_mode.py). Either way SIGTERM arrives
-where it is wanted, and the failure file begins with the cause.
-
-A training job on several hosts will be a third kind: torchrun, as sagemaker-training starts it.
+"framework module" and runs in this process, or on several hosts or GPUs in processes that torchrun
+starts (framework.py). One that the request names (``sagemaker_program``) is a child of this process
+(script_mode.py). Either way SIGTERM arrives where it is wanted, and the failure file begins with
+the cause.
 """
 
 import os
