@@ -134,12 +134,33 @@ def test_the_jvm_gets_a_bounded_heap_and_the_callers_flags(settings, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "cpus"), [("200000 100000", 2), ("150000 100000", 2), ("max 100000", None), ("", None)]
+    ("quota", "cpus"), [("200000", 2), ("150000", 2), ("50000", 1), ("1000", 1)]
 )
-def test_a_cgroups_quota_is_cpus(tmp_path, text, cpus):
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_cgroups_quota_is_cpus(tmp_path, version, quota, cpus):
     """
-    A container of two CPUs on a host of 64 computes with two.
+    A container of two CPUs, or of half a one, on a host of 64 computes with no more than that.
     """
-    (tmp_path / "cpu.max").write_text(text)
+    write_quota(tmp_path, version, quota)
 
-    assert configuration.quota(tmp_path / "cpu.max") == cpus
+    assert configuration.quota(tmp_path) == cpus
+
+
+@pytest.mark.parametrize(("version", "quota"), [(1, "-1"), (2, "max"), (None, "")])
+def test_a_cgroup_without_a_quota_allows_any_number(tmp_path, version, quota):
+    """
+    Said in each version's own way, or no cgroup is to be seen.
+    """
+    write_quota(tmp_path, version, quota)
+
+    assert configuration.quota(tmp_path) is None
+
+
+def write_quota(cgroup, version, quota):
+    """Write what the kernel shows of a quota for each 0.1 s."""
+    if version == 2:
+        (cgroup / "cpu.max").write_text(f"{quota} 100000\n")
+    if version == 1:
+        (cgroup / "cpu").mkdir()
+        (cgroup / "cpu" / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+        (cgroup / "cpu" / "cpu.cfs_period_us").write_text("100000\n")

@@ -35,6 +35,10 @@ JVM_FLAGS: Final = (f"-Xmx{HEAP_MB}m", "-XX:-UsePerfData")
 # Bodies up to this many times the limit reach our code, which refuses them with a reason.
 REFUSED_WITH_REASON: Final = 2
 
+_CGROUP: Final = Path("/sys/fs/cgroup")
+# Quota and period in microseconds. No limit is "max" in version 2, and -1 in version 1.
+_QUOTA_FILES: Final = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
+
 _LOG: Final = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration>
   <Appenders>
@@ -176,13 +180,15 @@ def command(settings: Settings, folder: Path, *, java: str, python: str) -> list
 def cpus() -> int:
     """Return the CPUs that this container may use: its affinity, and its cgroup's quota."""
     allowed = len(os.sched_getaffinity(0))
-    return max(1, min(allowed, quota(Path("/sys/fs/cgroup/cpu.max")) or allowed))
+    return min(allowed, quota(_CGROUP) or allowed)
 
 
-def quota(path: Path) -> int | None:
-    """Return the CPUs that a cgroup v2 cpu.max file allows, None if it sets no limit."""
-    try:
-        quota, period = path.read_text().split()
-        return round(int(quota) / int(period))
-    except (OSError, ValueError):  # no cgroup v2, or "max"
-        return None
+def quota(cgroup: Path) -> int | None:
+    """Return the CPUs that a cgroup of version 2 or 1 allows, at least 1; None if any number."""
+    for names in _QUOTA_FILES:
+        try:
+            quota, period = " ".join((cgroup / name).read_text() for name in names).split()
+            return max(1, round(int(quota) / int(period))) if int(quota) > 0 else None
+        except (OSError, ValueError):  # of the other version, or "max"
+            continue
+    return None
