@@ -23,7 +23,7 @@ from kennel.checking import (
 from kennel.checking.catalogue import HOSTING, IMAGE, TRAINING
 from kennel.checking.configuration import HYPERPARAMETERS_LABEL, Image
 from kennel.checking.cuda import Host
-from kennel.checking.findings import Finding, Report
+from kennel.checking.findings import Finding, Report, skipped
 from kennel.checking.hosting import Payload
 from kennel.checking.layers import Contents
 from kennel.checking.limits import Limits
@@ -149,7 +149,10 @@ def _of_image(
     yield credentials.judge(leaks, contents.read_files, contents.unread)
     sign = cuda.in_environment(image.environment)
     signs = [*contents.signs, *([sign] if sign else [])]
-    yield cuda.judge(signs, host, has_compat=contents.has_compat)
+    if contents.unread and not signs:
+        yield skipped("cuda", contents.unread)
+    else:
+        yield cuda.judge(signs, host, has_compat=contents.has_compat)
 
 
 def chosen(image: Image, contents: Contents, *, train: bool, serve: bool) -> dict[str, str]:

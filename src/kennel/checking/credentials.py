@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from kennel.checking.findings import Finding, failed, passed
+from kennel.checking.findings import Finding, failed, passed, skipped
 
 LARGEST_BYTES = 256 * 1024  # of a file that is read: keys and settings are small
 LISTED_AT_MOST = 5
@@ -143,7 +143,9 @@ def judge(leaks: Sequence[Leak], read_files: int, unread: str = "") -> Finding:
         listed = "; ".join(found[:LISTED_AT_MOST]) + more
         return failed("credentials", listed, leaks=len(found), files=read_files)
     looked = f"none in environment, history and {read_files:,} files of all layers"
-    return passed("credentials", f"{looked}{f'; {unread}' if unread else ''}", files=read_files)
+    if unread:
+        return skipped("credentials", f"{looked}, but {unread}")
+    return passed("credentials", looked, files=read_files)
 
 
 def _kind(content: bytes) -> str | None:
