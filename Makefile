@@ -87,7 +87,7 @@ TORCH_VERSION ?=
 IMAGENET_WEIGHTS ?=
 PIP_CONF ?= $(firstword $(wildcard ~/.config/pip/pip.conf ~/.pip/pip.conf /etc/pip.conf))
 CA_BUNDLE ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
-export BASE_IMAGE TORCH_VERSION IMAGENET_WEIGHTS PIP_CONF CA_BUNDLE
+export BASE_IMAGE TORCH_VERSION IMAGENET_WEIGHTS PIP_CONF CA_BUNDLE PYTHON
 
 .PHONY: build
 build: build-train build-serve ## Build both images: kennel-train, and kennel-serve for CPUs

@@ -13,6 +13,7 @@ MAY_IMPORT = {
     "errors": set(),
     "contract": set(),
     "cuda_compat": set(),
+    "source": set(),
     "settings": BASE,
     "vision": BASE | {"torch", "torchvision", "openvino", "PIL"},
     "datasets": BASE | {"vision", "PIL", "sklearn", "rich"},
@@ -24,11 +25,12 @@ MAY_IMPORT = {
     "local": BASE | {"engine", "botocore", "uvicorn"},
     "checking": BASE | {"engine"},
     "cli": BASE
-    | {"settings", "datasets", "jobs", "local", "engine", "checking", "training", "rich"},
+    | {"settings", "source", "datasets", "jobs", "local", "engine", "checking", "training"}
+    | {"rich"},
 }
 OURS = {path.stem for path in SRC.iterdir() if path.suffix == ".py" or path.is_dir()}
 GUARDED = {name for allowed in MAY_IMPORT.values() for name in allowed} | OURS
-STANDARD_LIBRARY_ONLY = ["errors", "contract", "cuda_compat"]
+STANDARD_LIBRARY_ONLY = ["errors", "contract", "cuda_compat", "source"]
 
 
 def files_of(part):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kennel import source
+
 ROOT = Path(__file__).parents[2]
 RECORDER = """#!/bin/sh
 if [ "$1" = version ]; then exit {version}; fi
@@ -22,6 +24,9 @@ def tree(tmp_path):
     folder = tmp_path / "tree"
     (folder / "scripts").mkdir(parents=True)
     shutil.copy2(ROOT / "scripts" / "build_image.sh", folder / "scripts")
+    for name in ("src/kennel", "docker"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy2(ROOT / "src/kennel/source.py", folder / "src/kennel")
     (folder / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for arguments in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "one"]):
@@ -69,6 +74,15 @@ def test_an_image_is_tagged_and_labelled_by_its_commit(build, tree):
     assert done.stdout == f"kennel-serve:{commit}  0.97 GB\n"
 
 
+def test_an_image_is_labelled_by_its_code(build, tree):
+    """
+    What kennel compares with the tree that a job is started from.
+    """
+    _, given = build("kennel-serve")
+
+    assert f"SOURCE={source.digest(tree)}" in given
+
+
 def test_a_tree_with_changes_is_dirty(build, tree):
     """
     A file that git does not know enters the image too.
@@ -79,16 +93,20 @@ def test_a_tree_with_changes_is_dirty(build, tree):
     assert re.fullmatch("REVISION=[0-9a-f]{12}-dirty", given[given.index("VERSION=1.2.3") + 2])
 
 
-def test_what_is_set_is_passed_on(build):
+def test_what_is_set_is_passed_on(build, tmp_path):
     """
     Settings as build arguments; what may hold credentials as secrets, which enter no image.
     """
-    environment = {"BASE_IMAGE": "b:1", "TORCH_VERSION": "", "PIP_CONF": "/p", "CA_BUNDLE": "/c d"}
+    conf, bundle = tmp_path / "pip.conf", tmp_path / "ca bundle"
+    for file in (conf, bundle):
+        file.touch()
+    secrets = {"PIP_CONF": str(conf), "CA_BUNDLE": str(bundle)}
+    environment = {"BASE_IMAGE": "b:1", "TORCH_VERSION": "", **secrets}
 
     _, given = build("kennel-train", IMAGENET_WEIGHTS="w.pth", **environment)
 
     assert {"BASE_IMAGE=b:1", "IMAGENET_WEIGHTS=w.pth"} <= set(given)
-    assert {"id=pip_conf,src=/p", "id=ca_bundle,src=/c d"} <= set(given)
+    assert {f"id=pip_conf,src={conf}", f"id=ca_bundle,src={bundle}"} <= set(given)
     assert not [each for each in given if each.startswith("TORCH_VERSION")]
     assert given[0] == "1"  # DOCKER_BUILDKIT
 
@@ -106,7 +124,11 @@ def test_the_image_for_gpus_is_a_variant(build):
 @pytest.mark.parametrize(
     ("image", "options", "problem"),
     [
-        pytest.param("kennel-x", {}, "there is no image kennel-x", id="unknown"),
+        pytest.param("kennel-x", {}, "there is no image 'kennel-x'", id="unknown"),
+        pytest.param("", {}, "there is no image ''", id="none"),
+        pytest.param("kennel-train", {"PIP_CONF": "/none"}, "PIP_CONF is /none", id="no-conf"),
+        pytest.param("kennel-train", {"CA_BUNDLE": "/etc"}, "CA_BUNDLE is /etc", id="a-folder"),
+        pytest.param("kennel-train", {"PYTHON": "no-python"}, "Python cannot", id="no-python"),
         pytest.param("kennel-train", {"version": 1}, "no Docker engine answers", id="no-engine"),
         pytest.param("kennel-train", {"DOCKER": "no-docker"}, "is not installed", id="no-client"),
     ],

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
-from kennel.cli import endpoints, hints, show, training
+from kennel.cli import endpoints, hints, outdated, show, training
 from kennel.cli.effects import Sender
 from kennel.cli.inputs import Inputs, require_usable
 from kennel.cli.local import STAND_INS
@@ -127,6 +127,9 @@ def demo_settings(wanted: Wanted, folder: Path) -> Settings:
 
 def run(inputs: Inputs, wanted: Wanted, folder: Path) -> Outcome:
     """Go through the steps; the endpoint is deleted at the end by whoever gave the server."""
+    for image in (inputs.settings.images.train, inputs.settings.images.serve):
+        if note := outdated.note(inputs.settings, image):
+            show.talk(note)
     data = wanted.data or digits(folder / "data")
     show.talk(f"\n1. stage {show.near(data)}")
     location, staged = inputs.stage(data, None if wanted.data else "digits")

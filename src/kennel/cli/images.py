@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from kennel.cli import context, effects, show
+from kennel.cli import context, effects, outdated, show
 from kennel.errors import JobError, MissingToolError, SettingsError
 from kennel.jobs import images as pushed_images
 from kennel.jobs import registry
@@ -42,6 +42,9 @@ def show_images(args: argparse.Namespace) -> int:
     else:
         rows = [(name, choice.uri or "none", choice.reason) for name, choice in choices.items()]
         show.result(show.columns([("command", "image", "why"), *rows]))
+    for choice in choices.values():
+        if note := outdated.note(settings, choice.uri):
+            show.talk(note)
     return 0
 
 
@@ -49,7 +52,7 @@ def for_training(settings: Settings, aws: Aws) -> tuple[Settings, str]:
     """Return *settings* with the image that a training job takes, and what to say of it."""
     pushed = {} if settings.images.train else recorded(settings, lambda: aws)
     choice = pushed_images.for_training(settings, pushed)
-    said = _checked("train", choice, aws)
+    said = _checked("train", choice, settings, aws)
     return replace(settings, images=replace(settings.images, train=choice.uri)), said
 
 
@@ -57,7 +60,7 @@ def for_serving(settings: Settings, aws: Aws) -> tuple[Settings, str]:
     """Return *settings* with the image that an endpoint takes, and what to say of it."""
     pushed = {} if settings.images.serve else recorded(settings, lambda: aws)
     choice = pushed_images.for_serving(settings, pushed)
-    said = _checked("serve", choice, aws)
+    said = _checked("serve", choice, settings, aws)
     return replace(settings, images=replace(settings.images, serve=choice.uri)), said
 
 
@@ -70,19 +73,20 @@ def recorded(settings: Settings, open_aws: Callable[[], Aws]) -> Mapping[str, Im
     return record.get(pushed_images.place(aws.account, aws.region), {})
 
 
-def _checked(purpose: str, choice: Choice, aws: Aws) -> str:
+def _checked(purpose: str, choice: Choice, settings: Settings, aws: Aws) -> str:
     """
-    Say which image it is and why.
+    Say which image it is and why, and whether its code is this tree's.
 
     Raises:
         SettingsError: It was pushed, and ECR does not have it any more.
     """
-    said = f"{purpose} image {choice.uri}\n  {choice.reason}"
+    note = outdated.note(settings, choice.uri)
+    said = "\n".join(filter(None, [f"{purpose} image {choice.uri}\n  {choice.reason}", note]))
     if choice.uri is None or not choice.recorded:
         return said  # where there is none, kennel.jobs.compose says what to do
     there = registry.is_there(aws.ecr, choice.uri)
     if there is None:
-        return f"{said}; whether ECR still has it is not known"
+        return f"{said}\n  whether ECR still has it is not known"
     if not there:
         raise SettingsError(
             f"ECR does not have the {purpose} image any more: {choice.uri}",
