@@ -40,6 +40,9 @@ passed=(BASE_IMAGE TORCH_VERSION)
 for name in "${passed[@]}"; do
   [[ -z ${!name:-} ]] || arguments+=(--build-arg "$name=${!name}")
 done
+weights=${IMAGENET_WEIGHTS:-}
+[[ $weights == *://* || -z $weights || ($weights == docker/weights* && -e $weights) ]] ||
+  fail "IMAGENET_WEIGHTS is $weights, which is neither a URL nor in docker/weights" "cp -- '$weights' docker/weights/"
 for name in PIP_CONF CA_BUNDLE; do
   [[ -n ${!name:-} ]] || continue
   [[ -f ${!name} && -r ${!name} ]] || fail "$name is ${!name}, which is no file that can be read" "another path, or $name= for none"

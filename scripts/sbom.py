@@ -142,30 +142,39 @@ def component(package: dict, purl: str, licences: list[dict]) -> dict:
     return common | ({"licenses": licences} if licences else {})
 
 
-def docker(*arguments: str, given: str = "") -> str | None:
-    """Return what the client printed; None where it failed."""
+def docker(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Return how the client ended."""
     command = [os.environ.get("DOCKER", "docker"), *arguments]
     try:
-        done = subprocess.run(  # noqa: S603 - the client
+        return subprocess.run(  # noqa: S603 - the client
             command, input=given, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
         )
     except FileNotFoundError:
         sys.exit(f"{command[0]} is not installed\n  try: apt-get install -y docker.io")
-    return done.stdout if done.returncode == 0 else None
+    except subprocess.TimeoutExpired:
+        sys.exit(f"{' '.join(command)} has not ended within {TIMEOUT_S} s\n  try: docker info")
+
+
+def last_line(text: str) -> str:
+    """Return the last line of an error, which says the most."""
+    return (text.strip().splitlines() or ["no reason given"])[-1]
 
 
 def write(name: str, folder: Path) -> Path | None:
     """Write the bill of materials of the image *name*; None where there is no such image."""
     described = docker("image", "inspect", f"{name}:latest")
-    if described is None:
+    if described.returncode:
         return None
-    (image,) = json.loads(described)
+    (image,) = json.loads(described.stdout)
     run = ("run", "--rm", "--interactive", "--network=none", "--entrypoint=python3", image["Id"])
     said = docker(*run, "-", given=ASK)
-    if said is None:
-        sys.exit(f"{name} could not be asked for its packages\n  try: docker {' '.join(run)} -V")
+    if said.returncode:
+        sys.exit(f"{name} cannot be asked for its packages: {last_line(said.stderr)}")
     bill = document(
-        name, image, json.loads(said), serial=str(uuid.uuid5(uuid.NAMESPACE_OID, image["Id"]))
+        name,
+        image,
+        json.loads(said.stdout),
+        serial=str(uuid.uuid5(uuid.NAMESPACE_OID, image["Id"])),
     )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.cdx.json"
@@ -175,9 +184,13 @@ def write(name: str, folder: Path) -> Path | None:
 
 def main(names: list[str], folder: Path = FOLDER) -> None:
     """Write a file for each image; fail when one that was asked for is missing, or all are."""
-    if docker("version") is None:
-        sys.exit("no Docker engine answers\n  try: start it, or set DOCKER_HOST")
-    written = {name: write(name, folder) for name in names or IMAGES}
+    if (version := docker("version")).returncode:
+        said = last_line(version.stderr)
+        sys.exit(f"no Docker engine answers: {said}\n  try: start it, or set DOCKER_HOST")
+    try:
+        written = {name: write(name, folder) for name in names or IMAGES}
+    except OSError as error:
+        sys.exit(f"cannot write to {folder}: {error}\n  try: rm -r {folder}, as its owner")
     for path in filter(None, written.values()):
         count = len(json.loads(path.read_text())["components"])
         print(f"{path}  {count} components")  # noqa: T201 - the result

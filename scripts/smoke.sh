@@ -31,7 +31,7 @@ if "$docker" info --format '{{json .Runtimes}}' | grep -q nvidia; then
 fi
 
 echo "pictures of two classes, dark and light"
-"$docker" run --rm --interactive --volume "$name:/opt/ml" --entrypoint python3 "$train" - <<'PROGRAM'
+"$docker" run --rm --interactive --name "$name" --volume "$name:/opt/ml" --entrypoint python3 "$train" - <<'PROGRAM'
 import json
 from pathlib import Path
 

@@ -11,6 +11,7 @@ import pytest
 from kennel import source
 
 ROOT = Path(__file__).parents[2]
+WEIGHTS = "https://example.org/resnet18-f37072fd.pth"
 RECORDER = """#!/bin/sh
 if [ "$1" = version ]; then exit {version}; fi
 if [ "$1" = image ]; then echo "${{4%% *}} 966000000"; exit; fi
@@ -103,9 +104,9 @@ def test_what_is_set_is_passed_on(build, tmp_path):
     secrets = {"PIP_CONF": str(conf), "CA_BUNDLE": str(bundle)}
     environment = {"BASE_IMAGE": "b:1", "TORCH_VERSION": "", **secrets}
 
-    _, given = build("kennel-train", IMAGENET_WEIGHTS="w.pth", **environment)
+    _, given = build("kennel-train", IMAGENET_WEIGHTS=WEIGHTS, **environment)
 
-    assert {"BASE_IMAGE=b:1", "IMAGENET_WEIGHTS=w.pth"} <= set(given)
+    assert {"BASE_IMAGE=b:1", f"IMAGENET_WEIGHTS={WEIGHTS}"} <= set(given)
     assert {f"id=pip_conf,src={conf}", f"id=ca_bundle,src={bundle}"} <= set(given)
     assert not [each for each in given if each.startswith("TORCH_VERSION")]
     assert given[0] == "1"  # DOCKER_BUILDKIT
@@ -115,10 +116,10 @@ def test_the_image_for_gpus_is_a_variant(build):
     """
     The same Dockerfile, with another set of requirements.
     """
-    _, given = build("kennel-serve-gpu", IMAGENET_WEIGHTS="w.pth")
+    _, given = build("kennel-serve-gpu", IMAGENET_WEIGHTS=WEIGHTS)
 
     assert {"docker/serve/Dockerfile", "VARIANT=gpu", "kennel-serve-gpu:latest"} <= set(given)
-    assert "IMAGENET_WEIGHTS=w.pth" not in given
+    assert not [each for each in given if each.startswith("IMAGENET_WEIGHTS")]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +129,18 @@ def test_the_image_for_gpus_is_a_variant(build):
         pytest.param("", {}, "there is no image ''", id="none"),
         pytest.param("kennel-train", {"PIP_CONF": "/none"}, "PIP_CONF is /none", id="no-conf"),
         pytest.param("kennel-train", {"CA_BUNDLE": "/etc"}, "CA_BUNDLE is /etc", id="a-folder"),
+        pytest.param(
+            "kennel-train",
+            {"IMAGENET_WEIGHTS": "/etc/hosts"},
+            "IMAGENET_WEIGHTS is /etc/hosts, which is neither",
+            id="weights-elsewhere",
+        ),
+        pytest.param(
+            "kennel-train",
+            {"IMAGENET_WEIGHTS": "docker/weights/none.pth"},
+            "IMAGENET_WEIGHTS is docker/weights/none.pth",
+            id="no-weights",
+        ),
         pytest.param("kennel-train", {"PYTHON": "no-python"}, "Python cannot", id="no-python"),
         pytest.param("kennel-train", {"version": 1}, "no Docker engine answers", id="no-engine"),
         pytest.param("kennel-train", {"DOCKER": "no-docker"}, "is not installed", id="no-client"),

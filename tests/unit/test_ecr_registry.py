@@ -25,6 +25,10 @@ class Answers(BaseHTTPRequestHandler):
                 self.answer(200, {"tags": [f"t{number}"]}, following if number < 2 else None)
             case "null":
                 self.answer(200, {"tags": None})
+            case "page":
+                self.answer(200, text="<html>")
+            case "list":
+                self.answer(200, ["t"])
             case "refused":
                 self.answer(401)
             case "broken":
@@ -38,8 +42,8 @@ class Answers(BaseHTTPRequestHandler):
     def do_DELETE(self):
         self.answer(405)
 
-    def answer(self, status, document=None, link=None):
-        body = json.dumps(document or {}).encode()
+    def answer(self, status, document=None, link=None, text=None):
+        body = (text or json.dumps(document or {})).encode()
         self.send_response(status)
         if link:
             self.send_header("Link", link)
@@ -115,6 +119,10 @@ def test_user_and_password_are_sent(server, registry):
             'answered GET /v2/broken/tags/list with 500: {"errors": "no disk"}',
             id="500",
         ),
+        pytest.param(lambda r: r.tags("page"), "another program: it answered '<html>'", id="html"),
+        pytest.param(lambda r: r.tags("list"), "another program", id="other-json"),
+        pytest.param(lambda r: r.manifest("page", "t"), "another program", id="no-digest"),
+        pytest.param(lambda r: r.digest("page", "t"), "another program", id="no-digest-of-a-head"),
         pytest.param(lambda r: r.delete("x", DIGEST), "deletes no images", id="405"),
         pytest.param(
             lambda _: Registry("127.0.0.1:1").tags("x"), "does not answer: ", id="nobody-there"

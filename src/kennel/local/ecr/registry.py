@@ -93,7 +93,7 @@ class Registry:
             answer = self._ask("GET", path)
             if answer.status == HTTPStatus.NOT_FOUND:
                 return found
-            found += json.loads(answer.body)["tags"] or []
+            found += self._tags_in(answer)
             following = NEXT.search(answer.headers.get("link", ""))
             path = following[1] if following else ""
         return found
@@ -101,20 +101,37 @@ class Registry:
     def digest(self, name: str, reference: str) -> str | None:
         """Return the digest of a tag or of a digest, None where there is no such image."""
         answer = self._ask("HEAD", f"/v2/{name}/manifests/{reference}")
-        missing = answer.status == HTTPStatus.NOT_FOUND
-        return None if missing else answer.headers["docker-content-digest"]
+        return None if answer.status == HTTPStatus.NOT_FOUND else self._digest_in(answer)
 
     def manifest(self, name: str, reference: str) -> Manifest | None:
         """Return the manifest under a tag or digest, None where there is no such image."""
         answer = self._ask("GET", f"/v2/{name}/manifests/{reference}")
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
-        digest, kind = answer.headers["docker-content-digest"], answer.headers["content-type"]
-        return Manifest(digest, kind, answer.body.decode())
+        kind = answer.headers["content-type"]
+        return Manifest(self._digest_in(answer), kind, answer.body.decode())
 
     def delete(self, name: str, digest: str) -> None:
         """Delete an image with all its tags."""
         self._ask("DELETE", f"/v2/{name}/manifests/{digest}")
+
+    def _tags_in(self, answer: Answer) -> list[str]:
+        try:
+            return list(json.loads(answer.body)["tags"] or ())
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._foreign(answer) from error
+
+    def _digest_in(self, answer: Answer) -> str:
+        digest = answer.headers["docker-content-digest"]
+        if digest is None:
+            raise self._foreign(answer)
+        return digest
+
+    def _foreign(self, answer: Answer) -> ApiError:
+        return self._unusable(
+            f"is another program: it answered {excerpt(answer.body)!r}. Name a registry's address "
+            "as registry in kennel.toml's [local]"
+        )
 
     def _ask(self, method: str, path: str) -> Answer:
         headers = {"Accept": ", ".join(MANIFEST_TYPES), "Authorization": f"Basic {self.token}"}
