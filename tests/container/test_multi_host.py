@@ -91,6 +91,22 @@ print("met", flush=True)
 if not mine.exists():
     time.sleep(600)
 """
+# What a link means in the container, it does not mean on this machine; one would write there.
+LINKS = """
+(ml / "model/weights").write_text("weights")
+(ml / "model/best").symlink_to("/opt/ml/model/weights")
+(ml / "model/through-the-root").symlink_to("../../../opt/ml/model/weights")
+(ml / "model/out").symlink_to("/etc/hostname")
+(ml / "model/up").symlink_to("../" * 40 + "etc/hostname")
+(ml / "checkpoints/one").write_text("one")
+(ml / "checkpoints/last").symlink_to("/opt/ml/checkpoints/one")
+(ml / "checkpoints/out").symlink_to("/etc/hostname")
+(ml / "output/data/data").write_text("data")
+(ml / "output/.output.tar.gz").symlink_to(os.environ["ELSEWHERE"])
+(ml / "output/failure").symlink_to("/etc/hostname")
+time.sleep(2)
+sys.exit(int(os.environ["CODE"]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +171,7 @@ def submit(aws, base_image):
             ending(aws, name)
 
 
+ONE = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
 TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
 SPOT = {
     "EnableManagedSpotTraining": True,
@@ -212,7 +229,7 @@ def archive_of(aws, uri):
     key = uri.removeprefix(f"s3://{BUCKET}/")
     body = aws("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(body)) as tar:
-        return {m.name: tar.extractfile(m).read().decode() for m in tar if m.isfile()}
+        return {m.name: tar.extractfile(m).read().decode() for m in tar if not m.isdir()}
 
 
 def container(engine, state, name, host=1):
@@ -329,6 +346,36 @@ def test_nothing_is_left_of_a_job(engine, state, done):
 
     assert mine == []
     assert not (state / layout.SCRATCH / done["TrainingJobName"]).exists()
+
+
+def test_links_lead_where_they_do_in_the_container(aws, submit, tmp_path):
+    """
+    Below /opt/ml; what leads out of it is left out, for it would be a file of this machine.
+    """
+    elsewhere = tmp_path / "elsewhere"
+    name = submit(LINKS, ResourceConfig=ONE, Environment={"ELSEWHERE": str(elsewhere), "CODE": "0"})
+
+    job = ending(aws, name)
+
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    uri = job["ModelArtifacts"]["S3ModelArtifacts"]
+    weights = ("best", "through-the-root", "weights")
+    assert archive_of(aws, uri) == dict.fromkeys(weights, "weights")
+    assert archive_of(aws, uri.replace("model.tar", "output.tar")) == {"data": "data"}
+    prefix = f"checkpoints/{name}/"
+    found = aws("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]
+    assert [item["Key"].removeprefix(prefix) for item in found] == ["last", "one"]
+    assert not elsewhere.exists()
+
+
+def test_a_failure_file_that_leads_elsewhere_is_not_read(aws, submit, tmp_path):
+    """
+    A reason is what the container wrote, not a file of this machine.
+    """
+    elsewhere = str(tmp_path / "elsewhere")
+    name = submit(LINKS, ResourceConfig=ONE, Environment={"ELSEWHERE": elsewhere, "CODE": "3"})
+
+    assert "no failure file was written" in ending(aws, name)["FailureReason"]
 
 
 def test_the_failure_of_a_host_fails_the_job(aws, submit):

@@ -45,7 +45,7 @@ def objects(tmp_path):
 def checkpoints(objects, tmp_path):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
-    return Checkpoints(objects, folder, "s3://bucket/checkpoints", tmp_path / "copies")
+    return Checkpoints(objects, tmp_path, folder, "s3://bucket/checkpoints", tmp_path / "copies")
 
 
 @pytest.fixture
@@ -107,7 +107,9 @@ def test_a_script_that_is_killed_leaves_no_torn_checkpoint(
     writer.kill()
     writer.wait()
     checkpoints.sync(ended=True)
-    again = Checkpoints(objects, tmp_path / "again", checkpoints.uri, tmp_path / "more-copies")
+    again = Checkpoints(
+        objects, tmp_path, tmp_path / "again", checkpoints.uri, tmp_path / "more-copies"
+    )
     again.restore()
 
     found = list(again.folder.glob("*.pt"))
@@ -182,7 +184,7 @@ def test_the_next_server_knows_what_was_stored(checkpoints, objects, tmp_path):
     (checkpoints.folder / "last.pt").write_text("content")
     checkpoints.sync(ended=True)
 
-    again = Checkpoints(objects, checkpoints.folder, checkpoints.uri, tmp_path / "copies")
+    again = Checkpoints(objects, tmp_path, checkpoints.folder, checkpoints.uri, tmp_path / "copies")
     assert again.sync(ended=True) == 0
 
 

@@ -15,7 +15,7 @@ from kennel.local.resources import LOCAL, Document
 from kennel.local.runtimes.protocol import Launch, State
 from kennel.local.sagemaker.platform import Platform, now
 from kennel.local.sagemaker.training import hosts as members
-from kennel.local.sagemaker.training import inputs, layout, limits, outcome, spot, status
+from kennel.local.sagemaker.training import inputs, layout, limits, links, outcome, spot, status
 from kennel.local.sagemaker.training.checkpoints import Checkpoints
 from kennel.local.sagemaker.training.hosts import Group, Host
 from kennel.local.sagemaker.training.output import Output
@@ -36,7 +36,7 @@ class Attempt:
         self.folder = platform.folder / record.name
         self.hosts = members.of_job(record.read(), self.folder)
         self.group = Group(self.runtime, self.hosts)
-        self.is_terminated = False  # by this server
+        self.is_terminated = False  # by this server, as far as it could
         self.is_failing = False
 
     def run(self, *, may_launch: bool) -> list[State]:
@@ -110,6 +110,7 @@ class Attempt:
         return [
             Checkpoints(
                 self.platform.objects,
+                host.paths.root,
                 layout.checkpoint_folder(job, host.paths.root),
                 job["CheckpointConfig"]["S3Uri"],
                 host.folder / "copies",
@@ -140,7 +141,15 @@ class Attempt:
         self._note_failure(states)
         for output in outputs:
             output.store(ended=True)
+        self._settle_links()
         return states
+
+    def _settle_links(self) -> None:
+        """Make what the containers left readable here; a process has no /opt/ml of its own."""
+        image = self.record.read()["AlgorithmSpecification"]["TrainingImage"]
+        for root in (host.paths.root for host in self.hosts):
+            if self.runtime.base_dir(image, root) != root:
+                links.settle(root)
 
     def _note_failure(self, states: list[State]) -> None:
         """Write down which host was the first to fail: the others' ends follow from that."""
@@ -167,8 +176,7 @@ class Attempt:
         """Write down that, when and why the job is being ended, then send SIGTERM."""
         moment = now()
         self.record.change(lambda job: limits.ending(job, moment))
-        self.is_terminated = True
-        self.group.terminate()
+        self.is_terminated = self.group.terminate()
 
     # The end
 

@@ -17,7 +17,7 @@ from kennel.local.s3.mounts import undownloadable
 from kennel.local.s3.objects import Objects
 from kennel.local.s3.tree import BLOCKED
 from kennel.local.sagemaker import s3_uri
-from kennel.local.sagemaker.archive import as_text
+from kennel.local.sagemaker.archive import as_text, leads_inside
 
 Stamp = tuple[int, int, int]  # inode, size, modification time
 
@@ -28,13 +28,15 @@ class Checkpoints:
     A folder of checkpoints and its place in S3.
 
     Args:
-        folder: As this machine sees it.
+        root: The container's /opt/ml, as this machine sees it; what leads out of it is not stored.
+        folder: Below it.
         uri: S3 prefix.
         scratch: Folder on the same file system for copies that are not whole yet, and for the
             note of what S3 has, with which the next server goes on.
     """
 
     objects: Objects
+    root: Path
     folder: Path
     uri: str
     scratch: Path
@@ -125,9 +127,13 @@ class Checkpoints:
         for root, _, files in os.walk(self.folder):
             for file in files:
                 path = Path(root) / file
-                if path.is_file() and (stamp := stamp_of(path)):
+                if self._is_file(path) and (stamp := stamp_of(path)):
                     found[str(path.relative_to(self.folder))] = stamp
         return found
+
+    def _is_file(self, path: Path) -> bool:
+        is_here = not path.is_symlink() or leads_inside(path, self.root)
+        return is_here and path.is_file()
 
 
 def is_file_name(name: str) -> bool:

@@ -5,15 +5,19 @@ What they find when they start is in layout, inputs and checkpoints; what become
 they end, in outcome.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kennel.contract import ContainerPaths
+from kennel.errors import EngineError
 from kennel.local.resources import Document
 from kennel.local.runtimes.protocol import Runtime, State, Status
 from kennel.local.sagemaker.training import cluster
 from kennel.local.sagemaker.training.cluster import Instance
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,15 +78,24 @@ class Group:
                 break
         return states
 
-    def terminate(self) -> None:
-        """Send SIGTERM to all of them."""
-        for launch_id in self.ids:
-            self.runtime.terminate(launch_id)
+    def terminate(self) -> bool:
+        """Send SIGTERM to all of them; return whether that was possible, else ask again."""
+        return self._each(self.runtime.terminate)
 
-    def kill(self) -> None:
-        """Kill all of them."""
+    def kill(self) -> bool:
+        """Kill all of them; return whether that was possible, else ask again."""
+        return self._each(self.runtime.kill)
+
+    def _each(self, end: Callable[[str], None]) -> bool:
+        """End each of them, as far as the engine answers: a pause of it must not cost the job."""
+        unheard = 0
         for launch_id in self.ids:
-            self.runtime.kill(launch_id)
+            try:
+                end(launch_id)
+            except EngineError as error:
+                LOG.warning("%s is not ended yet: %s", launch_id, error.problem)
+                unheard += 1
+        return unheard == 0
 
     def remove(self) -> None:
         """Kill and forget all of them."""

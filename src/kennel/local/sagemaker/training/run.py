@@ -110,7 +110,9 @@ class Run:
         job, paths = self.record.read(), [host.paths for host in attempt.hosts]
         is_empty = all(archive.is_empty(each.model) for each in paths)
         with_model = wants_model(secondary, is_empty=is_empty)
-        uploads.upload(self.platform.objects, job, paths, with_model=with_model)
+        uploads.upload(
+            *(self.platform.objects, job, paths), scratch=attempt.folder, with_model=with_model
+        )
         if with_model:
             artifacts = {"S3ModelArtifacts": uploads.model_uri(job)}
             self.record.change(lambda job: job | {"ModelArtifacts": artifacts})

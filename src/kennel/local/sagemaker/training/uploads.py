@@ -27,13 +27,19 @@ def model_uri(job: Document) -> str:
 
 
 def upload(
-    objects: Objects, job: Document, hosts: Sequence[ContainerPaths], *, with_model: bool
+    objects: Objects,
+    job: Document,
+    hosts: Sequence[ContainerPaths],
+    *,
+    scratch: Path,
+    with_model: bool,
 ) -> None:
     """
     Store what the hosts have left in their /opt/ml, which are no longer in use, as one.
 
     Args:
         hosts: What has the same name is stored as the first that has it left it.
+        scratch: Folder of the job's own, where no container can have put anything.
         with_model: Store /opt/ml/model too.
 
     Raises:
@@ -41,20 +47,19 @@ def upload(
     """
     data = [paths.output_data for paths in hosts]
     if not all(map(archive.is_empty, data)):
-        store(objects, job, data, OUTPUT_ARCHIVE)
+        store(objects, job, data, scratch / OUTPUT_ARCHIVE)
     if with_model:
-        store(objects, job, [paths.model for paths in hosts], MODEL_ARCHIVE)
+        store(objects, job, [paths.model for paths in hosts], scratch / MODEL_ARCHIVE)
 
 
-def store(objects: Objects, job: Document, folders: Sequence[Path], name: str) -> None:
-    """Store what is in *folders*, as an archive called *name* or file by file."""
+def store(objects: Objects, job: Document, folders: Sequence[Path], packed: Path) -> None:
+    """Store what is in *folders*, as the archive *packed*, yet to be made, or file by file."""
     if is_compressed(job):
-        packed = folders[0].parent / f".{name}"
         archive.pack(folders, packed)
-        bucket, key = s3_uri.split(output_uri(job, name))
+        bucket, key = s3_uri.split(output_uri(job, packed.name))
         objects.put_file(bucket, key, packed, content_type="application/x-tar", move=True)
         return
-    bucket, prefix = s3_uri.split(output_uri(job, name.partition(".")[0]))
+    bucket, prefix = s3_uri.split(output_uri(job, packed.name.partition(".")[0]))
     for place, path in archive.merged(folders).items():
         if path.is_file():
             objects.put_file(bucket, f"{prefix}/{archive.as_text(str(place))}", path)
