@@ -2,6 +2,7 @@
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
@@ -36,6 +37,29 @@ def test_what_is_written_is_read(tmp_path):
         HERE: {TRAIN: image(TRAIN, "def"), SERVE_GPU: image(SERVE_GPU)},
     }
     assert [p.name for p in path.parent.iterdir()] == ["images.json"]
+
+
+def test_pushes_at_once_are_all_noted(tmp_path):
+    """
+    Each reads what the other has written.
+    """
+    path = tmp_path / "images.json"
+    places = [f"123456789012/region-{number}" for number in range(16)]
+    with ThreadPoolExecutor(len(places)) as pool:
+        list(pool.map(lambda place: images.write(path, place, PUSHED), places))
+
+    assert images.read(path) == dict.fromkeys(places, PUSHED)
+
+
+def test_a_record_that_cannot_be_written_is_told(tmp_path):
+    """
+    With what to do, instead of a traceback after a push that took minutes.
+    """
+    (tmp_path / "file").touch()
+
+    with pytest.raises(SettingsError, match="cannot write the record") as caught:
+        images.write(tmp_path / "file" / "images.json", HERE, PUSHED)
+    assert caught.value.remedy is not None
 
 
 def test_no_record_is_an_empty_one(tmp_path):

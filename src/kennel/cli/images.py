@@ -52,7 +52,7 @@ def for_training(settings: Settings, aws: Aws) -> tuple[Settings, str]:
     """Return *settings* with the image that a training job takes, and what to say of it."""
     pushed = {} if settings.images.train else recorded(settings, lambda: aws)
     choice = pushed_images.for_training(settings, pushed)
-    said = _checked("train", choice, settings, aws)
+    said = _said(_checked("train", choice, aws), outdated.note(settings, choice.uri))
     return replace(settings, images=replace(settings.images, train=choice.uri)), said
 
 
@@ -60,7 +60,7 @@ def for_serving(settings: Settings, aws: Aws) -> tuple[Settings, str]:
     """Return *settings* with the image that an endpoint takes, and what to say of it."""
     pushed = {} if settings.images.serve else recorded(settings, lambda: aws)
     choice = pushed_images.for_serving(settings, pushed)
-    said = _checked("serve", choice, settings, aws)
+    said = _said(_checked("serve", choice, aws), outdated.note(settings, choice.uri))
     return replace(settings, images=replace(settings.images, serve=choice.uri)), said
 
 
@@ -73,20 +73,23 @@ def recorded(settings: Settings, open_aws: Callable[[], Aws]) -> Mapping[str, Im
     return record.get(pushed_images.place(aws.account, aws.region), {})
 
 
-def _checked(purpose: str, choice: Choice, settings: Settings, aws: Aws) -> str:
+def _said(*texts: str | None) -> str:
+    return "\n".join(filter(None, texts))
+
+
+def _checked(purpose: str, choice: Choice, aws: Aws) -> str:
     """
-    Say which image it is and why, and whether its code is this tree's.
+    Say which image it is and why.
 
     Raises:
         SettingsError: It was pushed, and ECR does not have it any more.
     """
-    note = outdated.note(settings, choice.uri)
-    said = "\n".join(filter(None, [f"{purpose} image {choice.uri}\n  {choice.reason}", note]))
+    said = f"{purpose} image {choice.uri}\n  {choice.reason}"
     if choice.uri is None or not choice.recorded:
         return said  # where there is none, kennel.jobs.compose says what to do
     there = registry.is_there(aws.ecr, choice.uri)
     if there is None:
-        return f"{said}\n  whether ECR still has it is not known"
+        return f"{said}; whether ECR still has it is not known"
     if not there:
         raise SettingsError(
             f"ECR does not have the {purpose} image any more: {choice.uri}",

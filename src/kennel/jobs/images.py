@@ -5,10 +5,12 @@ A push leaves a record, by account and region, since an image must be in those o
 for reading and writing that file; what ECR says of an image stands in ``registry``.
 """
 
+import fcntl
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,16 +71,45 @@ def read(path: Path) -> Record:
 
 
 def write(path: Path, place: str, pushed: Mapping[str, Image]) -> None:
-    """Add to a record what was pushed to one place, in one step: a reader sees all or nothing."""
-    record = {known: dict(images) for known, images in read(path).items()}
-    record[place] = {**record.get(place, {}), **pushed}
+    """
+    Add to a record what was pushed to one place, in one step: a reader sees all or nothing.
+
+    Raises:
+        SettingsError: The file there is no record, or it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with held(path.parent):
+            record = {known: dict(images) for known, images in read(path).items()}
+            record[place] = {**record.get(place, {}), **pushed}
+            draft = path.with_suffix(".new")
+            draft.write_text(text_of(record), encoding="utf-8")
+            draft.replace(path)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot write the record of pushed images: {error}",
+            remedy="name another as [images] record, and then make push again",
+        ) from error
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold *folder*, so that of two pushes at once neither undoes what the other has noted."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def text_of(record: Record) -> str:
+    """Return a record as its file has it."""
     document = {
-        known: {n: asdict(i) for n, i in images.items()} for known, images in record.items()
+        place: {name: asdict(image) for name, image in images.items()}
+        for place, images in record.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    draft.replace(path)
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
 def for_training(settings: Settings, pushed: Mapping[str, Image]) -> Choice:
