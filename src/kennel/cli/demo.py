@@ -28,6 +28,7 @@ from kennel.jobs import lookup, plan, predict, storage, watch
 from kennel.jobs.aws import Aws
 from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
+from kennel.local.runtimes import choice
 from kennel.settings import Aws as AwsSettings
 from kennel.settings import Deploy, Images, Local, Settings, Train
 from kennel.training import hyperparameters
@@ -56,9 +57,11 @@ def demo(args: argparse.Namespace) -> int:
     if wanted.data:
         chosen = hyperparameters.parse(wanted.hyperparameters)
         require_usable(wanted.data, max_bad_share=chosen.max_bad_share)
-    require_java()
+    runtime = runtime_for(args.runtime)
+    if runtime == choice.PROCESS:
+        require_java()
     folder = args.folder.absolute()
-    settings = demo_settings(wanted, folder)
+    settings = demo_settings(wanted, folder, runtime)
     os.environ[hints.VARIABLE] = server_again(settings.local.state)
     with alone(folder), explained(), own_server(settings) as aws:
         outcome = run(Inputs(settings, aws, Sender(aws)), wanted, folder)
@@ -100,6 +103,20 @@ def planned(data: Path | None, weights: Path | None, model: str | None) -> Wante
     return Wanted(data, weights, chosen)
 
 
+def runtime_for(wanted: str) -> str:
+    """Return what runs both the job and the endpoint, and say so."""
+    images = (STAND_INS["KENNEL_IMAGES_TRAIN"], STAND_INS["KENNEL_IMAGES_SERVE"])
+    missing = [name for name in images if outdated.labels_of(name) is None]
+    runtime = (choice.PROCESS if missing else choice.DOCKER) if wanted == choice.AUTO else wanted
+    if runtime == choice.DOCKER:
+        show.talk(f"in containers of {' and '.join(images)}")
+    elif missing:
+        show.talk(f"in processes: no Docker engine has {' and '.join(missing)} (make build)")
+    else:
+        show.talk("in processes")
+    return runtime
+
+
 def require_java() -> None:
     """Say that serving lacks Java before the training has taken its time."""
     if shutil.which("java") is None:
@@ -110,7 +127,7 @@ def require_java() -> None:
         )
 
 
-def demo_settings(wanted: Wanted, folder: Path) -> Settings:
+def demo_settings(wanted: Wanted, folder: Path, runtime: str) -> Settings:
     """Return settings of the demo's own: kennel.toml speaks of AWS, and is left out."""
     return Settings(
         aws=AwsSettings(role=STAND_INS["KENNEL_AWS_ROLE"], bucket="kennel-demo"),
@@ -121,7 +138,7 @@ def demo_settings(wanted: Wanted, folder: Path) -> Settings:
             hyperparameters=wanted.hyperparameters,
         ),
         deploy=Deploy(endpoint=ENDPOINT),
-        local=Local(port=0, state=folder / "server"),
+        local=Local(port=0, state=folder / "server", runtime=runtime),
     )
 
 

@@ -310,6 +310,12 @@ def _demo(commands: Commands) -> None:
     demo.add_argument("--weights", type=Path, metavar="FILE", help="what the model starts from")
     demo.add_argument("--model", metavar="NAME", help="default: as the weights' name begins")
     demo.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default=RUNTIMES[0],
+        help="auto: containers where an engine has both images, else processes",
+    )
+    demo.add_argument(
         "--folder", type=Path, default=Path(".kennel/demo"), metavar="DIR", help=DEFAULT
     )
     demo.set_defaults(run="demo.demo")
