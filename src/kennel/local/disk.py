@@ -1,7 +1,16 @@
-"""How much of the disk a state folder takes."""
+"""How much of the disk a state folder takes, and whether there is no more of it."""
 
+import errno
 import os
+import sqlite3
 from pathlib import Path
+
+
+def is_full(error: Exception) -> bool:
+    """Return whether *error*, of a file or of the database, says that there is no room."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error)
 
 
 def occupied(folder: Path) -> int:

@@ -7,7 +7,6 @@ of other origins, and unsigned requests to anything but S3.
 
 import asyncio
 import contextvars
-import errno
 import json
 import logging
 import re
@@ -20,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from kennel.contract import INVOCATION_BODY_BYTES
+from kennel.local import disk
 from kennel.local.layout import HEALTH_PATH
 from kennel.local.s3.files import BLOCK_BYTES
 from kennel.local.s3.service import S3
@@ -292,8 +292,7 @@ def check_origin(call: Call, guests_name: str | None = None) -> None:
 
 def failure(error: Exception) -> ApiError:
     """Return what the client is told of an error that is not its own."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or "disk is full" in str(error):
+    if disk.is_full(error):
         message = "the disk that holds the local server's state is full"
         return ApiError("InsufficientStorage", message, HTTPStatus.INSUFFICIENT_STORAGE)
     message = "the local server failed; its log says why (kennel local status names it)"

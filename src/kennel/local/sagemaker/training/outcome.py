@@ -11,7 +11,7 @@ from kennel.local.sagemaker.training import limits
 
 VANISHED = (
     "InternalServerError: the container is gone, and nobody saw how it ended: the machine was"
-    " restarted, or it or its supervisor was killed. Start the job again; a checkpoint in S3 is"
+    " restarted, its disk was full, or it or its supervisor was killed. Start the job again; a checkpoint in S3 is"
     " where it goes on"
 )
 

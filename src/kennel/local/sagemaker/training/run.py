@@ -11,6 +11,7 @@ import logging
 
 from kennel.contract import FAILURE_REASON_CHARS
 from kennel.errors import KennelError
+from kennel.local import disk
 from kennel.local.resources import LOCAL
 from kennel.local.runtimes.protocol import State
 from kennel.local.sagemaker import archive, log_lines
@@ -24,6 +25,7 @@ from kennel.local.wire.errors import ApiError
 
 LOG = logging.getLogger(__name__)
 
+RETRY_S = 5.0  # until there may be room on the disk again
 POLL_S = 0.1  # between two looks at whether a job that waits for capacity is to stop
 
 
@@ -37,6 +39,20 @@ class Run:
 
     def run(self) -> None:
         """Bring the job to its end, whatever happens on the way."""
+        while not self._has_settled():
+            if self.platform.closing.wait(RETRY_S):
+                return
+
+    def _has_settled(self) -> bool:
+        """Go on from where the job stands; return False if there is no room to write that down."""
+        try:
+            self._settle()
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would go on
+            LOG.warning("training job %s has to wait: %s", self.record.name, error)
+            return False
+        return True
+
+    def _settle(self) -> None:
         try:
             self._run()
         except Closing:
@@ -44,6 +60,8 @@ class Run:
         except (KennelError, ApiError) as error:
             self._fail(f"ClientError: {error}")
         except Exception as error:
+            if disk.is_full(error):  # what the job has is worth more than an early answer
+                raise
             LOG.exception("training job %s", self.record.name)
             self._fail(f"InternalServerError: {type(error).__name__}: {error}")
 
