@@ -300,12 +300,7 @@ def test_a_worker_that_dies_is_replaced(server, jpeg):
     """
     Killed workers cost at most the requests that they had.
     """
-    workers = [
-        pid
-        for pid in server.processes()
-        if parent(pid) in server.processes() and "python" in name(pid)
-    ]
-    forks = [pid for pid in workers if parent(pid) in workers]
+    forks = forks_of(server)
     assert forks
     for pid in forks:
         os.kill(pid, signal.SIGKILL)
@@ -314,6 +309,42 @@ def test_a_worker_that_dies_is_replaced(server, jpeg):
     while server.invoke(jpeg, **JPEG)[0] != 200:
         assert time.monotonic() < deadline
     assert server.process.poll() is None
+
+
+def test_a_worker_that_cannot_start_the_model_is_not_asked(start, model_folder, tmp_path, jpeg):
+    """
+    The others answer all; when there is none the server ends with the reason, and hangs nobody.
+    """
+    shutil.copytree(model_folder, tmp_path / "ml")
+    begun = start(base=tmp_path / "ml", SAGEMAKER_MODEL_SERVER_WORKERS="2").wait_until_ready()
+    first, second = forks_of(begun, count=2)
+    (tmp_path / "ml" / "model" / "model.bin").unlink()
+
+    os.kill(first, signal.SIGKILL)
+    statuses = set()
+    deadline = time.monotonic() + 30
+    while "a worker cannot start the model: OpenVINO" not in begun.log.read_text():
+        statuses.add(begun.invoke(jpeg, **JPEG)[0])
+        assert time.monotonic() < deadline
+    statuses |= {begun.invoke(jpeg, **JPEG)[0] for _ in range(4)}
+    os.kill(second, signal.SIGKILL)
+
+    assert statuses == {200}
+    assert begun.process.wait(60) == 1
+    assert "kennel: OpenVINO" in begun.log.read_text()
+
+
+def forks_of(server, count=1):
+    """Return the pids of the workers, once there are *count*."""
+    deadline = time.monotonic() + 30
+    while True:
+        pids = server.processes()
+        workers = [pid for pid in pids if parent(pid) in pids and "python" in name(pid)]
+        forks = [pid for pid in workers if parent(pid) in workers]
+        if len(forks) >= count:
+            return forks
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def parent(pid):
@@ -369,15 +400,22 @@ def test_a_stop_finishes_what_is_in_flight_and_leaves_nothing(start, server, tmp
 
 def test_the_end_of_the_process_that_holds_the_model_ends_the_server(start):
     """
-    Without it dead workers could not be replaced: the platform starts the container anew.
+    Without it dead workers could not be replaced: the platform starts the container anew. Its
+    workers end with it, whether or not the server is there to end them.
     """
     begun = start().wait_until_ready()
+    forks = forks_of(begun)
     pids = begun.processes()
     (java,) = [pid for pid in pids if parent(pid) == begun.process.pid]
     (holder,) = [pid for pid in pids if parent(pid) == java]
 
+    begun.process.send_signal(signal.SIGSTOP)
     os.kill(holder, signal.SIGKILL)
 
+    deadline = time.monotonic() + 10
+    while set(forks) & set(begun.processes()):
+        assert time.monotonic() < deadline
+    begun.process.send_signal(signal.SIGCONT)
     assert begun.process.wait(30) == 1
     assert "holds the model was killed" in begun.log.read_text()
 

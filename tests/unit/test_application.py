@@ -14,7 +14,7 @@ from kennel.errors import ArtifactError
 from kennel.serving import loaded
 from kennel.serving.application import Request, respond
 from kennel.serving.classifier import Classifier
-from kennel.vision import models, trained
+from kennel.vision import models, openvino_model, trained
 from kennel.vision.artifact import Artifact
 from kennel.vision.preprocessing import Preprocessing
 
@@ -195,6 +195,36 @@ def test_a_model_that_answers_nan_is_refused_at_the_start(classifier):
     classifier.answer_once()
     with pytest.raises(ArtifactError, match="answers NaN or infinity"):
         diverged.answer_once()
+
+
+@pytest.mark.parametrize(
+    ("described", "says"),
+    [
+        pytest.param(
+            Artifact("resnet18", NAMES[:2], Preprocessing.for_size(64)),
+            "answers 7 numbers for 2 classes",
+            id="fewer-classes",
+        ),
+        pytest.param(
+            Artifact("resnet18", (*NAMES, "h"), Preprocessing.for_size(64)),
+            "answers 7 numbers for 8 classes",
+            id="more-classes",
+        ),
+        pytest.param(
+            Artifact("resnet18", NAMES, Preprocessing.for_size(96)),
+            "cannot answer a blank picture of 96 px",
+            id="another-size",
+        ),
+    ],
+)
+def test_a_description_of_another_model_is_refused_at_the_start(folder, described, says):
+    """
+    OpenVINO loads any weights: it would answer with the names of other classes.
+    """
+    openvino = openvino_model.compiled(folder, threads=1)
+
+    with pytest.raises(ArtifactError, match=says):
+        Classifier(openvino, described).answer_once()
 
 
 def test_a_bug_is_a_500_without_details_and_with_a_log(jpeg, caplog):

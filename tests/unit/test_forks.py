@@ -3,6 +3,8 @@
 import atexit
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -78,3 +80,34 @@ def test_a_fork_leaves_without_the_parents_goodbyes(tmp_path):
             os.waitpid(-1, os.WNOHANG)
     finally:
         atexit.unregister(goodbye)
+
+
+@pytest.mark.parametrize(
+    "fork",
+    [
+        pytest.param(
+            "os.register_at_fork(after_in_child=forks.end_with_parent()); os.fork() or wait()",
+            id="bound",
+        ),
+        pytest.param("forks.call(wait)", id="asked"),
+    ],
+)
+def test_a_fork_ends_with_its_parent(fork):
+    """
+    However that ends: the pipe that both write to is closed once both are gone.
+    """
+    program = f"""
+import os, time
+from kennel.serving import forks
+def wait():
+    print("waiting", flush=True)
+    time.sleep(60)
+{fork}
+time.sleep(60)
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:  # noqa: S603 - our own
+        assert parent.stdout.readline() == b"waiting\n"
+        parent.kill()
+
+        assert parent.communicate(timeout=10)[0] == b""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kennel.errors import ArtifactError
-from kennel.vision.artifact import Artifact
+from kennel.vision.artifact import DESCRIPTION_FILE, REMEDY, Artifact
 from kennel.vision.openvino_model import Logits
 
 _BATCH: Final = 16  # bounds the memory of activations; larger is not faster on a CPU
@@ -43,11 +43,24 @@ class Classifier:
         Classify a blank picture: a model that loads but cannot answer fails here, not later.
 
         Raises:
-            ArtifactError: The answer is NaN.
+            ArtifactError: It cannot, or answers NaN, or not a number for each class.
         """
-        size = self.artifact.preprocessing.crop_px
-        blank = np.zeros((1, 3, size, size), np.float32)
-        if not np.isfinite(self.probabilities(blank)).all():
+        size, classes = self.artifact.preprocessing.crop_px, len(self.artifact.class_names)
+        try:
+            answer = self.probabilities(np.zeros((1, 3, size, size), np.float32))
+        except (AssertionError, RuntimeError, ValueError) as error:  # of OpenVINO or torch
+            raise ArtifactError(
+                f"the model cannot answer a blank picture of {size} px: {str(error).strip()}",
+                expected=f"the size it was trained with, as crop_px in {DESCRIPTION_FILE}",
+                remedy=REMEDY,
+            ) from error
+        if answer.shape != (1, classes):
+            raise ArtifactError(
+                f"the model answers {answer.shape[1]} numbers for {classes} classes",
+                expected=f"as many class_names in {DESCRIPTION_FILE}",
+                remedy=REMEDY,
+            )
+        if not np.isfinite(answer).all():
             raise ArtifactError(
                 "the model answers NaN or infinity to a blank picture",
                 expected="finite weights",

@@ -1,11 +1,18 @@
-"""Ask something in a fork, because asking leaves behind what a later fork cannot use."""
+"""
+Forks: ask something in one, because asking leaves behind what a later fork cannot use; and leave
+none behind.
+"""
 
+import ctypes
 import os
+import signal
 import traceback
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from kennel.errors import KennelError
+
+_PR_SET_PDEATHSIG: Final = 1
 
 
 class ForkError(KennelError):
@@ -20,8 +27,10 @@ def call(function: Callable[[], str]) -> str:
         ForkError: It raised, or the fork was killed.
     """
     reader, writer = os.pipe()
+    bind = end_with_parent()
     pid = os.fork()
     if not pid:
+        bind()
         os.close(reader)
         _answer(function, writer)
     os.close(writer)
@@ -53,3 +62,15 @@ def _answer(function: Callable[[], str], writer: int) -> NoReturn:
             file.write(text)
     finally:
         os._exit(status)
+
+
+def end_with_parent() -> Callable[[], None]:
+    """Return what a fork of this process calls first, so that it is killed when this one ends."""
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def bind() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before it was bound to
+            os._exit(1)
+
+    return bind

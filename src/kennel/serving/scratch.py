@@ -58,6 +58,11 @@ class Scratch:
         return self.folder / "alive"
 
     @property
+    def started(self) -> Path:
+        """Locked, shared, by every worker that has started the model, as long as it lives."""
+        return self.folder / "started"
+
+    @property
     def busy(self) -> Path:
         """Locked, shared, by every worker that answers a request."""
         return self.folder / "busy"
@@ -69,12 +74,18 @@ class Scratch:
 @contextmanager
 def sharing(path: Path) -> Iterator[None]:
     """Hold a lock on *path* together with others."""
-    lock = os.open(path, os.O_RDONLY)
+    lock = share(path)
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH)
         yield
     finally:
         os.close(lock)
+
+
+def share(path: Path) -> int:
+    """Lock *path* together with others until this process ends, or closes what is returned."""
+    lock = os.open(path, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
 
 
 def hold(path: Path) -> None:

@@ -8,7 +8,6 @@ Python process behind. Its variables (SAGEMAKER_MODEL_SERVER_WORKERS and the lik
 No torch here: this process only waits. The model is loaded in kennel.serving.worker.
 """
 
-import ctypes
 import os
 import shutil
 import signal
@@ -17,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -25,7 +24,7 @@ from typing import Final
 
 from kennel import contract
 from kennel.errors import KennelError, MissingToolError, SettingsError
-from kennel.serving import configuration
+from kennel.serving import configuration, forks
 from kennel.serving.configuration import Settings
 from kennel.serving.scratch import Scratch, is_locked
 
@@ -35,7 +34,6 @@ _DRAIN_S: Final = contract.SERVING_STOP_GRACE_S - 5
 _TERMINATE_S: Final = 2
 _SOCKET_PATH_CHARS: Final = 107  # of a Unix socket on Linux
 _LONGEST_SOCKET_NAME: Final = len("/.mms.sock.9000")
-_PR_SET_PDEATHSIG: Final = 1
 _ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",  # until the workers fork, see kennel.serving.worker
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait cost the others their cores
@@ -103,6 +101,7 @@ def _scratch(settings: Settings) -> Iterator[Scratch]:
     try:
         scratch = Scratch(folder, settings.threads, settings.max_bytes, settings.backend)
         scratch.busy.touch()
+        scratch.started.touch()
         yield scratch
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -121,18 +120,12 @@ def _process(
             env=os.environ | scratch.environment() | _ENVIRONMENT | {"TMPDIR": str(scratch.folder)},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - this process has one thread
+            preexec_fn=forks.end_with_parent(),  # noqa: PLW1509 - this process has one thread
         )
         try:
             yield process
         finally:
             _end(process)
-
-
-def _die_with_parent() -> Callable[[], None]:
-    """Return what the child does before it becomes Java: be killed when this process is."""
-    libc = ctypes.CDLL(None)
-    return lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ import mms
 from kennel.contract import ContainerPaths
 from kennel.errors import KennelError
 from kennel.serving import forks, loaded
-from kennel.serving.scratch import Scratch, hold
+from kennel.serving.scratch import Scratch, hold, is_locked, share
 
 
 def main() -> None:
@@ -35,9 +35,9 @@ def main() -> None:
     hold(scratch.alive)
     folder = ContainerPaths.from_environment().model
     _load(folder, scratch)
-    os.register_at_fork(
-        after_in_child=lambda: loaded.start(folder, scratch.backend, scratch.threads)
-    )
+    # Else one that waits for the server to open a pipe would wait for ever once that was killed.
+    os.register_at_fork(after_in_child=forks.end_with_parent())
+    os.register_at_fork(after_in_child=lambda: _start_or_end(folder, scratch))
     worker = Path(mms.__file__).with_name("model_service_worker.py")
     runpy.run_path(str(worker), run_name="__main__")
 
@@ -61,14 +61,39 @@ def _try(folder: Path, scratch: Scratch) -> str:
     return ""
 
 
+def _start_or_end(folder: Path, scratch: Scratch) -> None:
+    """
+    End a worker that cannot start the model: multi-model-server tries another, and asks the rest.
+
+    Where there is no rest requests would wait in vain, and so it ends the server.
+    """
+    try:
+        loaded.start(folder, scratch.backend, scratch.threads)
+        share(scratch.started)
+    except BaseException as error:  # noqa: BLE001 - Python goes on after an error in such a hook
+        print(f"a worker cannot start the model: {_text(error)}", flush=True)  # noqa: T201 - as above
+        if not is_locked(scratch.started):
+            _tell(error, scratch.failure)
+        os._exit(1)
+
+
 def _fail(error: Exception, failure: Path) -> NoReturn:
     """Say why, then wait to be killed: if we ended, multi-model-server would serve without us."""
-    ours = isinstance(error, KennelError)
-    partial = failure.with_suffix(".partial")
-    partial.write_text(str(error) if ours else traceback.format_exc())
-    partial.rename(failure)
+    _tell(error, failure)
     while True:
         signal.pause()
+
+
+def _tell(error: BaseException, failure: Path) -> None:
+    partial = failure.with_suffix(f".{os.getpid()}")
+    partial.write_text(_text(error))
+    partial.rename(failure)
+
+
+def _text(error: BaseException) -> str:
+    """Return what is of use to the reader: of our own errors the text, of others the traceback."""
+    ours = isinstance(error, KennelError)
+    return str(error) if ours else "".join(traceback.format_exception(error))
 
 
 def _end_with_the_server() -> None:

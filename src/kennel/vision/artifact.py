@@ -28,7 +28,7 @@ WEIGHTS_FILE: Final = "model.pth"
 OPENVINO_FILES: Final = ("model.xml", "model.bin")  # the second is found beside the first
 DESCRIPTION_FILE: Final = "artifact.json"
 FORMAT: Final = 1  # raise it when a reader of the last one would go wrong
-REMEDY: Final = "export it again with kennel.vision.trained.save"
+REMEDY: Final = "unpack the job's model.tar.gz again, or train the model again"
 _LISTED_AT_MOST: Final = 8
 _RECORDED: Final = ("kennel", "torch", "torchvision", "openvino")
 
