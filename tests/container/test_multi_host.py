@@ -449,13 +449,15 @@ class TestServerThatDies:
 
         return end
 
-    def test_all_hosts_are_found_again(self, aws, submit, kill):
+    def test_all_hosts_are_found_again(self, aws, submit, kill, state):
         """
-        They run on without a server, and the next one stops them.
+        They run on without a server, as the one job that they are, and the next one stops them.
         """
         name = submit(WAITS)
         heard_from_both(aws, name, "met")
-        kill()()
+        restart = kill()
+        assert daemon.status(state).training_jobs == 1
+        restart()
         aws("sagemaker").stop_training_job(TrainingJobName=name)
 
         assert ending(aws, name)["TrainingJobStatus"] == "Stopped"

@@ -11,10 +11,10 @@ from kennel.local.sagemaker.training import status
 from kennel.local.sagemaker.training.jobs import stopping
 from kennel.local.sagemaker.training.outcome import (
     algorithm_error,
+    failed_at,
     failing,
     outcome,
     wants_model,
-    wrote_at,
 )
 
 WHOLE = ["Starting", "Downloading", "Training"]
@@ -204,16 +204,18 @@ def test_a_host_that_is_being_ended_does_not_fail(secondary, local):
 
 def test_the_first_failure_is_of_whom_was_killed(tmp_path):
     """
-    A host without a failure file comes first, then the one that wrote it first.
+    Then the one that wrote its failure file first; who ended by itself without one comes last.
     """
+    codes = {"lost": None, "killed": 137, "silent": 1, "first": 3, "second": 1}
     times = {"first": 10, "second": 20}
     for name, written in times.items():
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (written, written))
 
-    paths = [tmp_path / name for name in ("second", "killed", "first")]
+    def when(name):
+        return failed_at(State(Status.EXITED, codes[name]), tmp_path / name)
 
-    assert [path.name for path in sorted(paths, key=wrote_at)] == ["killed", "first", "second"]
+    assert when("lost") == when("killed") < when("first") < when("second") < when("silent")
 
 
 @pytest.mark.parametrize(

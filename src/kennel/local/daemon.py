@@ -171,12 +171,13 @@ def status(state: Path) -> Status:
     """Return what is known about the server of *state*."""
     state = state.absolute()
     if not is_running(state):
-        roles = list(running(state / RUNTIME).values())
+        launches = running(state / RUNTIME).items()
+        jobs = {launch.partition(".")[0] for launch, role in launches if role == "train"}
         return Status(
             state,
             log_path(state),
-            training_jobs=roles.count("train"),
-            endpoints=roles.count("serve"),
+            training_jobs=len(jobs),  # which may have several hosts
+            endpoints=sum(role == "serve" for _, role in launches),
         )
     about = health(note(state)["port"])
     return Status(

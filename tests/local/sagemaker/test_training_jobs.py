@@ -510,6 +510,8 @@ def spot(wait_s):
     return {"EnableManagedSpotTraining": True, "StoppingCondition": condition}
 
 
+# MaxRuntimeInSeconds is a day where a request has none.
+A_DAY = {"EnableManagedSpotTraining": True, "StoppingCondition": {"MaxWaitTimeInSeconds": 90}}
 PIPE = {"TrainingInputMode": "Pipe"}
 REGEX = {"MetricDefinitions": [{"Name": "loss", "Regex": "loss=(["}]}
 TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
@@ -537,6 +539,7 @@ OUTSIDE = {"S3Uri": "s3://bucket/c", "LocalPath": "/tmp/checkpoints"}  # noqa: S
             id="no-such-group",
         ),
         pytest.param({}, spot(None), "Invalid MaxWaitTimeInSeconds", id="spot-without-wait"),
+        pytest.param({}, A_DAY, "Invalid MaxWaitTimeInSeconds", id="spot-wait-below-a-day"),
         pytest.param({}, spot(30), "Invalid MaxWaitTimeInSeconds", id="spot-wait-too-short"),
         pytest.param({}, {"HyperParameters": {"k": "v" * 2501}}, "2500", id="hyperparameter"),
         pytest.param({}, {"CheckpointConfig": OUTSIDE}, "below /opt/ml", id="checkpoint-path"),

@@ -9,6 +9,7 @@ and after it, and whether another follows, is in run.
 import shutil
 import time
 from functools import cached_property
+from operator import itemgetter
 
 from kennel.errors import LocalServerError
 from kennel.local.resources import LOCAL, Document
@@ -156,9 +157,13 @@ class Attempt:
         if self.is_failing:
             return
         pairs = zip(self.hosts, states, strict=True)
-        failed = [host for host, state in pairs if members.has_failed(state)]
+        failed = [
+            (outcome.failed_at(state, host.paths.failure), host)
+            for host, state in pairs
+            if members.has_failed(state)
+        ]
         if failed:
-            first = min(failed, key=lambda host: outcome.wrote_at(host.paths.failure))
+            _, first = min(failed, key=itemgetter(0))
             self.record.change(lambda job: outcome.failing(job, first.instance.index))
             self.is_failing = True
 

@@ -12,7 +12,7 @@ from typing import Any
 from kennel.contract import ContainerPaths
 from kennel.local.sagemaker import s3_uri
 from kennel.local.sagemaker.names import invalid, not_here
-from kennel.local.sagemaker.training import cluster, metrics
+from kennel.local.sagemaker.training import cluster, limits, metrics
 
 Request = Mapping[str, Any]
 
@@ -98,7 +98,7 @@ def check_groups(resources: Request) -> None:
 def check_stopping(request: Request) -> None:
     """Hold MaxWaitTimeInSeconds against MaxRuntimeInSeconds and spot training."""
     condition = request["StoppingCondition"]
-    longest_s = condition.get("MaxRuntimeInSeconds", 0)
+    longest_s = condition.get("MaxRuntimeInSeconds", limits.DEFAULT_MAX_RUNTIME_S)
     wait_s = condition.get("MaxWaitTimeInSeconds")
     if request.get("EnableManagedSpotTraining"):
         if wait_s is None or wait_s < longest_s:

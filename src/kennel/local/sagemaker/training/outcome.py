@@ -1,5 +1,6 @@
 """How a training job ends, decided from how its containers did. Pure, but for the failure file."""
 
+import math
 import os
 import stat
 from pathlib import Path
@@ -11,9 +12,10 @@ from kennel.local.sagemaker.training import limits
 
 VANISHED = (
     "InternalServerError: the container is gone, and nobody saw how it ended: the machine was"
-    " restarted, its disk was full, or it or its supervisor was killed. Start the job again; a checkpoint in S3 is"
-    " where it goes on"
+    " restarted, its disk was full, or it or its supervisor was killed. Start the job again; a"
+    " checkpoint in S3 is where it goes on"
 )
+KILLED = 128  # an exit code above it is that of a signal
 
 
 def outcome(
@@ -45,16 +47,18 @@ def failing(job: Document, index: int) -> Document:
     return job | {LOCAL: job[LOCAL] | {"FailedHost": index}}
 
 
-def wrote_at(failure: Path) -> float:
+def failed_at(state: State, failure: Path) -> float:
     """
-    Return when a host failed, to compare with others: those without a failure file come first.
+    Return when a host failed, to compare with others that were seen to fail at the same time.
 
-    They were killed, most likely, and the others tell of connections that broke with them.
+    Who was killed, and so wrote no failure file, comes first: the others tell of connections that
+    broke with it. Who only wrote none comes last: it says the least.
     """
     try:
-        return failure.stat().st_mtime
+        return failure.lstat().st_mtime
     except OSError:
-        return 0.0
+        was_killed = state.exit_code is None or state.exit_code > KILLED
+        return 0.0 if was_killed else math.inf
 
 
 def algorithm_error(failure: str, exit_code: int, last_words: str, reason: str = "") -> str:
