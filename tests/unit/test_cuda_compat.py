@@ -109,3 +109,35 @@ def test_the_same_process_goes_on_with_the_libraries_on_its_path(tmp_path, libra
     said, result = output.splitlines()
     assert "older than the image's CUDA" in said
     assert json.loads(result) == [process.pid, f"{libraries}:/lib/x", ["train"], 1]
+
+
+ENTRY_POINT = """
+import runpy, sys
+from kennel import cuda_compat
+
+def start():
+    print("torch" in sys.modules)
+    sys.exit(7)
+
+cuda_compat.start = start
+sys.argv = ["module", sys.argv[2]]
+runpy.run_module(sys.orig_argv[-2], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    "command", [("kennel.training", "train"), ("kennel.serving", "serve")], ids=lambda c: c[1]
+)
+def test_both_entry_points_look_before_torch_is_loaded(command):
+    """
+    Whoever has loaded libcuda has chosen it.
+    """
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", ENTRY_POINT, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stdout) == (7, "False\n"), done.stderr
