@@ -12,6 +12,8 @@ from kennel.jobs.watch import Ended, Line, LogReader, Status
 from kennel.training.hyperparameters import Hyperparameters
 
 STREAM = "job/algo-1-1700000000"
+AGAIN = "job/algo-1-1700000500"  # after an interruption
+OTHER = "job/algo-2-1700000000"
 
 
 def refusal(code, message=""):
@@ -35,6 +37,23 @@ class FakeSageMaker:
         if isinstance(description, Exception):
             raise description
         return description
+
+
+class StreamsOfLogs:
+    """Several streams of one line each."""
+
+    def __init__(self, names):
+        self.names = names
+
+    def get_paginator(self, _operation):
+        return self
+
+    def paginate(self, **_which):
+        return [{"logStreams": [{"logStreamName": name} for name in self.names]}]
+
+    def get_log_events(self, *, nextToken="", **_which):  # noqa: N803 - boto3's own name
+        events = [] if nextToken else [{"message": "said", "timestamp": 0}]
+        return {"events": events, "nextForwardToken": "end"}
 
 
 class FakeLogs:
@@ -237,11 +256,24 @@ def test_an_endpoint_is_followed_until_it_settles(last, expected):
     assert events[-1].described["EndpointStatus"] == expected[-1]
 
 
-def test_a_host_is_read_out_of_the_streams_name():
+@pytest.mark.parametrize(
+    ("streams", "prefix", "expected"),
+    [
+        pytest.param([STREAM], "job/", ["said"], id="one-host"),
+        pytest.param([STREAM, AGAIN], "job/", ["said", "said"], id="one-host-twice"),
+        pytest.param(
+            [STREAM, OTHER], "job/", ["[algo-1] said", "[algo-2] said"], id="several-hosts"
+        ),
+        pytest.param([STREAM, OTHER], "", ["said", "said"], id="no-job"),
+    ],
+)
+def test_a_line_names_its_host_where_there_are_several(streams, prefix, expected):
     """
-    With several instances a line says which one printed it.
+    From the first line on, however often a host has started again.
     """
-    assert Line("x", STREAM, 0).host == "algo-1"
+    reader = LogReader(StreamsOfLogs(streams), "group", prefix)
+
+    assert [line.labelled for line in reader.new_lines()] == expected
 
 
 def test_metrics_are_read_as_sagemaker_reads_them():

@@ -47,5 +47,5 @@ def _print(reader: LogReader) -> int:
     """Print the lines that are new; return how many they are."""
     lines = list(reader.new_lines())
     for line in lines:
-        show.result(line.text)
+        show.result(line.labelled)
     return len(lines)

@@ -128,7 +128,6 @@ class _View:
 
     def __init__(self, lines: TextIO | None) -> None:
         self._lines = lines
-        self._hosts: set[str] = set()
         self._detail = ""
         self._metrics: dict[str, float] = {}
 
@@ -139,10 +138,8 @@ class _View:
             said = "" if self._detail == "Failed" else event.message  # the error is to tell why
             talk(f"{self._detail}: {said}" if said else self._detail)
         else:
-            self._hosts.add(event.host)
             self._metrics |= watch.metrics_in(event.text)
-            prefix = f"[{event.host}] " if len(self._hosts) > 1 else ""
-            (self._lines or sys.stderr).write(f"{prefix}{event.text}\n")
+            (self._lines or sys.stderr).write(f"{event.labelled}\n")
             (self._lines or sys.stderr).flush()
         known = [f"{name} {self._metrics[name]:.4f}" for name in WATCHED if name in self._metrics]
         show("  ".join([self._detail, *known]))

@@ -45,11 +45,17 @@ class Line:
     text: str
     stream: str
     timestamp_ms: int
+    is_shared: bool = False  # the log of its job has other hosts' lines as well
 
     @property
-    def host(self) -> str:
-        """``algo-1`` of the stream ``JOB/algo-1-1700000000``."""
-        return re.sub(r"-\d+$", "", self.stream.rpartition("/")[2])
+    def labelled(self) -> str:
+        """The line, after its host where there are several."""
+        return f"[{host(self.stream)}] {self.text}" if self.is_shared else self.text
+
+
+def host(stream: str) -> str:
+    """Return ``algo-1`` for the stream ``JOB/algo-1-1700000000``; an attempt has its own number."""
+    return re.sub(r"-\d+$", "", stream.rpartition("/")[2])
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,9 @@ class LogReader:
 
     def new_lines(self) -> Iterator[Line]:
         """Yield the lines that have come since the last call, in the order of their time."""
-        lines = [line for stream in self._streams() for line in self._new_of(stream)]
+        streams = self._streams()
+        is_shared = bool(self._prefix) and len(set(map(host, streams))) > 1
+        lines = [line for stream in streams for line in self._new_of(stream, is_shared=is_shared)]
         yield from sorted(lines, key=lambda line: line.timestamp_ms)
 
     def _streams(self) -> list[str]:
@@ -95,7 +103,7 @@ class LogReader:
                 return []
             raise
 
-    def _new_of(self, stream: str) -> Iterator[Line]:
+    def _new_of(self, stream: str, *, is_shared: bool) -> Iterator[Line]:
         for _ in range(PAGES_AT_ONCE):
             token = self._tokens.get(stream)
             page = self._logs.get_log_events(
@@ -105,7 +113,8 @@ class LogReader:
                 **({"nextToken": token} if token else {}),
             )
             for event in page["events"]:
-                yield Line(event["message"].rstrip("\n"), stream, event["timestamp"])
+                text = event["message"].rstrip("\n")
+                yield Line(text, stream, event["timestamp"], is_shared)
             self._tokens[stream] = page["nextForwardToken"]
             if page["nextForwardToken"] == token:  # AWS's sign that this is the end for now
                 return
