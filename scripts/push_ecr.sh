@@ -28,6 +28,7 @@ of_image() { "$DOCKER" image inspect --format "$2" "$1" 2>/dev/null || true; }
 
 [[ $# -le 1 && ($dry_run == "" || $dry_run == --dry-run) ]] || { say "usage: scripts/push_ecr.sh [--dry-run]"; exit 2; }
 
+command -v "$kennel" >/dev/null || fail "there is no $kennel" "make setup"
 command -v "$DOCKER" >/dev/null || fail "$DOCKER is not installed" "apt-get install -y docker.io"
 if ! answer=$("$DOCKER" version --format '{{.Server.Version}}' 2>&1); then
   fail "no Docker engine answers: ${answer##*$'\n'}" "start it, e.g. systemctl start docker; or set DOCKER_HOST"

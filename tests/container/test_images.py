@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from kennel import source
+
 ROOT = Path(__file__).parents[2]
 LOCKS = {
     "train_image": "docker/train/requirements.txt",
@@ -116,6 +118,7 @@ def test_the_labels_say_which_commit_it_is(image):
     assert f"{image.name.split(':')[0]}:{revision}" in image.itself.tags
     assert known.stdout.strip() == "commit"
     assert image.labels["org.opencontainers.image.version"] == metadata.version("kennel")
+    assert re.fullmatch("[0-9a-f]{12}", image.labels[source.LABEL])
     assert image.labels["org.opencontainers.image.licenses"] == "Apache-2.0"
 
 

@@ -514,6 +514,16 @@ def test_an_engine_that_does_not_answer_is_told(refused):
     assert "no Docker engine answers: " in refused(DOCKER_HOST="tcp://127.0.0.1:1")
 
 
+def test_a_push_without_kennel_is_told_how_to_get_it(place):
+    """
+    Before anything is asked or made.
+    """
+    done = place.push(KENNEL="no-kennel")
+
+    assert done.returncode == 1
+    assert done.stderr.endswith("error: there is no no-kennel\n  try: make setup\n")
+
+
 def test_a_push_without_credentials_is_told_how_to_get_some(place):
     """
     Of AWS's, which is not reached without any.
