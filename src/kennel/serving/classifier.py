@@ -56,8 +56,8 @@ class Classifier:
             ) from error
         if answer.shape != (1, classes):
             raise ArtifactError(
-                f"the model answers {answer.shape[1]} numbers for {classes} classes",
-                expected=f"as many class_names in {DESCRIPTION_FILE}",
+                f"the model answers a picture with an array {answer.shape}",
+                expected=f"(1, {classes}), a number for each of class_names in {DESCRIPTION_FILE}",
                 remedy=REMEDY,
             )
         if not np.isfinite(answer).all():
