@@ -16,7 +16,7 @@ from kennel.local.resources import LOCAL, Document
 from kennel.local.runtimes.protocol import Launch, State
 from kennel.local.sagemaker.platform import Platform, now
 from kennel.local.sagemaker.training import hosts as members
-from kennel.local.sagemaker.training import inputs, layout, limits, links, outcome, spot, status
+from kennel.local.sagemaker.training import inputs, layout, limits, outcome, remains, spot, status
 from kennel.local.sagemaker.training.checkpoints import Checkpoints
 from kennel.local.sagemaker.training.hosts import Group, Host
 from kennel.local.sagemaker.training.output import Output
@@ -142,15 +142,16 @@ class Attempt:
         self._note_failure(states)
         for output in outputs:
             output.store(ended=True)
-        self._settle_links()
+        self._open_up()
         return states
 
-    def _settle_links(self) -> None:
+    def _open_up(self) -> None:
         """Make what the containers left readable here; a process has no /opt/ml of its own."""
         image = self.record.read()["AlgorithmSpecification"]["TrainingImage"]
         for root in (host.paths.root for host in self.hosts):
+            remains.unlock(root)
             if self.runtime.base_dir(image, root) != root:
-                links.settle(root)
+                remains.settle_links(root)
 
     def _note_failure(self, states: list[State]) -> None:
         """Write down which host was the first to fail: the others' ends follow from that."""
@@ -193,4 +194,5 @@ class Attempt:
     def remove(self) -> None:
         """Leave nothing of the hosts on this machine."""
         self.group.remove()
+        remains.unlock(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
