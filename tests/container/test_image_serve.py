@@ -127,6 +127,16 @@ def test_any_uid_serves_with_a_root_that_is_read_only(serve, picture):
     assert container.request("/invocations", picture)[0] == 200
 
 
+def test_it_computes_on_the_cpus_that_it_may_use(serve):
+    """
+    Half a one is one worker, beside the process that holds the model, on a machine of any size.
+    """
+    container = serve(nano_cpus=500_000_000)
+
+    commands = [row[-1] for row in container.itself.top(ps_args="-eo pid,args")["Processes"]]
+    assert sum("model_service_worker.py" in command for command in commands) == 2
+
+
 def test_it_takes_the_port_it_is_given(serve, picture):
     """
     SAGEMAKER_BIND_TO_PORT is its only port, and so inside SAGEMAKER_SAFE_PORT_RANGE.
