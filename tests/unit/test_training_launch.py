@@ -1,6 +1,8 @@
 """How a run in several processes is laid out and started, and how its end is told."""
 
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -221,3 +223,48 @@ def test_a_rank_is_silent_when_it_says_nothing_new():
 
     assert sightings.silent(25.0, 10.0) == [2]
     assert sightings.silent(35.0, 10.0) == [1, 2]
+
+
+# In a process of its own, for the relay looks at this process's children.
+RELAY = """
+import pathlib, subprocess, sys
+from kennel.training.launch import Relay
+from kennel.training.stopping import Stop
+file, stand_in, stop = pathlib.Path("stop"), sys.argv[1], Stop()
+if "begun" in stand_in:
+    torchrun = subprocess.Popen(stand_in, shell=True, stdout=subprocess.PIPE)
+    torchrun.stdout.readline()
+stop()
+with Relay(file, stop) as relay:
+    if "begun" not in stand_in:
+        torchrun = subprocess.Popen(stand_in, shell=True)
+    code = torchrun.wait(30)
+print(code, relay.ended_early, file.exists())
+"""
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "expected"),
+    [
+        pytest.param("exec sleep 60", "-9 True True", id="waits-for-hosts"),
+        pytest.param(
+            "echo begun; (until [ -e stop ]; do sleep 0.05; done; sleep 1) & wait",
+            "0 False True",
+            id="has-started-processes",
+        ),
+    ],
+)
+def test_a_stop_that_came_before_torchrun_ends_its_waiting(tmp_path, stand_in, expected):
+    """
+    Nothing else would, for minutes: the other hosts have stopped too. Processes get the word.
+    """
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", RELAY, stand_in],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.stdout.strip() == expected, done.stderr

@@ -14,13 +14,13 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from kennel.contract import ContainerPaths
 from kennel.errors import DataError, JobError
@@ -92,9 +92,9 @@ def run(paths: ContainerPaths, plan: Plan, stop: Stop) -> int:
     if not known(plan.hosts, stop, socket.gethostbyname):
         return 0
     with tempfile.TemporaryDirectory(prefix="kennel-") as folder:
-        relay = Relay(Path(folder, "stop"), stop)
-        os.environ.update(settings(plan, os.environ, relay.file))
-        with script_mode.standard_error_tail() as tail:
+        stop_file = Path(folder, "stop")
+        os.environ.update(settings(plan, os.environ, stop_file))
+        with Relay(stop_file, stop) as relay, script_mode.standard_error_tail() as tail:
             code = _torchrun(plan)
     if relay.ended_early:
         say("stopped before the training began: there is nothing to save")
@@ -195,24 +195,37 @@ def cause(tail: Sequence[str], plan: Plan, code: int) -> str:
 
 
 class Relay:
-    """Passes a stop on to the processes by a file; the handler of SIGTERM from now on."""
+    """Passes a stop on to the processes by a file, from a thread, for as long as it is entered."""
 
     def __init__(self, file: Path, stop: Stop) -> None:
-        self.file, self._stop = file, stop
-        self.ended_early = False
-        signal.signal(signal.SIGTERM, self)
-        if stop.requested:  # before anybody could relay it
-            file.touch()
+        self._file, self._stop = file, stop
+        self.ended_early = False  # torchrun was, before it had started a process
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="relay", daemon=True)
 
-    def __call__(self, signum: int, frame: FrameType | None) -> None:
-        """Leave the word; where torchrun waits for other hosts, end it: nothing has begun."""
-        self._stop(signum, frame)
-        with suppress(OSError):
-            self.file.touch()
-        for torchrun in script_mode.children(os.getpid()):
-            if not script_mode.children(torchrun):
+    def __enter__(self) -> Self:
+        """Begin to look."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Look no more."""
+        self._left.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        """Leave the word; end a torchrun that still waits for other hosts, at whatever moment."""
+        begun = False
+        while not self._left.wait(LOOK_S):
+            torchruns = script_mode.children(os.getpid())
+            begun = begun or any(map(script_mode.children, torchruns))
+            if not self._stop.requested:
+                continue
+            self._file.touch()
+            for torchrun in [] if begun else torchruns:
                 self.ended_early = True
-                os.kill(torchrun, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(torchrun, signal.SIGKILL)
 
 
 def _torchrun(plan: Plan) -> int:
