@@ -216,6 +216,26 @@ class TestEnd:
 
         assert runtime.poll("job") == State(Status.EXITED, 137)
 
+    def test_by_somebody_else_leaves_no_network(self, runtime, launch, engine, folder):
+        """
+        ``docker rm`` takes the labels with it that say which network was the container's.
+        """
+        runtime.start(launch("import time; time.sleep(600)", network="mine"))
+        container_of(engine, folder).remove(force=True)
+        runtime.remove("job")
+
+        assert left_behind(engine, folder) == []
+
+    def test_before_it_began_leaves_no_network(self, runtime, launch, engine, folder):
+        """
+        The engine refuses a container that is told to be two things at one place.
+        """
+        twice = (Mount(folder, "input/data/train"), Mount(folder, "input/data/train"))
+        with pytest.raises(KennelError, match="Duplicate mount point"):
+            runtime.start(launch(network="mine", mounts=twice))
+
+        assert left_behind(engine, folder) == []
+
     def test_of_nobody_is_no_error(self, runtime):
         """
         Asking for an unknown launch, and ending it.

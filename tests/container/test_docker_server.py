@@ -434,6 +434,16 @@ class TestEndpoint:
 
         assert len({first, second, third}) == 3
 
+    def test_turns_to_its_other_container(self, deploy, ask, engine, state):
+        """
+        While one is gone, and until it is up again, no request fails.
+        """
+        name = deploy(instances=2)
+        seen = until(lambda: len(both := {ask(name)["started"] for _ in range(20)}) == 2 and both)
+        left_behind(engine, state)[0].remove(force=True)
+
+        until(lambda: seen.add(ask(name)["started"]) or len(seen) == 3)
+
     def test_is_found_by_the_next_server(self, deploy, ask, kill):
         """
         The same container answers.

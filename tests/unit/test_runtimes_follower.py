@@ -139,6 +139,19 @@ def test_a_container_that_outlives_its_engine_is_followed_on(follow):
     assert engine.readings == 3
 
 
+def test_a_container_that_somebody_restarts_is_looked_for_again(follow):
+    """
+    ``docker restart`` publishes its port under another number.
+    """
+    engine = FakeEngine(hangs=True, restarts=2)
+    follower = follow(engine)
+    follower.port = 8080
+    engine.over.set()
+
+    assert ended(follower) == WHOLE
+    assert follower.port is None
+
+
 def test_an_engine_that_never_answers_is_given_up(follow):
     """
     After a while; nobody can say how its containers ended.

@@ -29,8 +29,8 @@ LOGGING = LogConfig(
     config={"max-size": "1t", "max-file": "1", "compress": "false", "mode": "blocking"},
 )
 CONNECT_TIMEOUT_S = 10
-BLOCK_BYTES = 2**20
-BLOCK_BYTES = 2**16
+IMAGE_BLOCK_BYTES = 2**20
+OUTPUT_BLOCK_BYTES = 2**16
 
 
 class StartError(EngineError):
@@ -105,7 +105,7 @@ class Engine:
             api.get(url, stream=True, timeout=(CONNECT_TIMEOUT_S, timeout_s)) as answer,
         ):
             answer.raise_for_status()
-            yield from answer.iter_content(BLOCK_BYTES)
+            yield from answer.iter_content(IMAGE_BLOCK_BYTES)
 
     # Containers
 
@@ -269,7 +269,9 @@ class Engine:
             answer = api.get(url, params=asked, stream=True, timeout=timeout)
             with answer:
                 answer.raise_for_status()
-                for piece in streams.pieces(iter(partial(answer.raw.read1, BLOCK_BYTES), b"")):
+                for piece in streams.pieces(
+                    iter(partial(answer.raw.read1, OUTPUT_BLOCK_BYTES), b"")
+                ):
                     if piece.stream == streams.ENGINES_OWN:
                         raise EngineError(f"the Docker engine says: {piece.data.decode()}")
                     yield piece

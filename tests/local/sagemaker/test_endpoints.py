@@ -322,7 +322,7 @@ def test_a_container_that_dies_is_started_again(invoke, log_of, until, deploy):
             return False
 
     assert until(answers_again)
-    assert any("exited with code 9; it is started again" in line for line in log_of(name))
+    assert any("ended with exit code 9; it is started again" in line for line in log_of(name))
 
 
 def test_several_endpoints_at_once(endpoint, config, model, invoke, artifact):

@@ -55,9 +55,9 @@ class DockerRuntime:
         self._connect = connect
         self._booted = booted()
         self._followers: dict[str, Follower] = {}
-        self._ports: dict[str, int] = {}
         self._subnets: list[Any] = []
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # a launch's note and its follower go together
+        self._networks = threading.Lock()  # none must go between its making and its use
 
     @cached_property
     def _engine(self) -> Engine:
@@ -133,10 +133,13 @@ class DockerRuntime:
         make_mount_points(launch)
         if lack := containers.missing_gpus(launch, self.machine):
             LOG.info(lack)
+        container = self._container(launch, image)
         try:
-            self._run(launch, folder, self._container(launch, image))
+            self._run(launch, folder, container)
         except EngineError as error:
             self.remove(launch.id)
+            with suppress(EngineError):
+                self._remove_network(container.network)
             if UNSEEN in error.problem:
                 raise unseen(launch.root) from error
             raise
@@ -168,7 +171,7 @@ class DockerRuntime:
     def _run(self, launch: Launch, folder: Path, container: Container) -> None:
         """Make the container, write it down, start it, and follow it."""
         made = self._create(container)
-        note = {"container": made, "image": launch.image}
+        note = {"container": made, "image": launch.image, "network": container.network}
         (folder / OUTPUT_FILE).touch()
         write_note(folder, note)
         try:
@@ -185,49 +188,54 @@ class DockerRuntime:
             self._run(launch, folder, replace(container, ulimits={}))
         else:
             LOG.info("%s runs in container %s of %s", launch.id, made[:12], launch.image)
-            self._follower(launch.id, note)
+            with self._lock:
+                self._follow(launch.id, made)
 
     def _create(self, container: Container) -> str:
         """Make the container, and its network unless another launch has made that."""
-        with self._lock:  # a network must not go between its making and its use
+        with self._networks:
             if container.network is not None:
                 labels = {containers.STATE_LABEL: str(self.folder)}
                 self.engine().make_network(container.network, labels)
             return self.engine().create(container)
 
-    def _follower(self, launch_id: str, note: Mapping[str, Any]) -> Follower:
-        """Return what follows a launch's container, which is begun if need be."""
-        with self._lock:
-            follower = self._followers.get(launch_id)
-            if follower is not None and follower.is_stuck():
-                LOG.warning("the output of %s is read anew", launch_id)
-                follower.release()
-                follower = None
-            if follower is None:
-                follower = Follower(
-                    self.engine,
-                    note["container"],
-                    self.output(launch_id),
-                    booted=self._booted,
-                )
-                self._followers[launch_id] = follower
-                follower.start()
-            return follower
+    def _follow(self, launch_id: str, container: str) -> Follower:
+        """Follow a launch's container anew, with the lock held."""
+        self._let_go(launch_id)  # of one that somebody began before the container was started
+        follower = Follower(self.engine, container, self.output(launch_id), booted=self._booted)
+        self._followers[launch_id] = follower
+        follower.start()
+        return follower
+
+    def _let_go(self, launch_id: str) -> None:
+        """End what follows a launch, with the lock held."""
+        follower = self._followers.pop(launch_id, None)
+        if follower is not None:
+            follower.release()
 
     def poll(self, launch_id: str) -> State:
         """Return where the launch stands now: RUNNING until all of its output is there."""
-        note = read_note(self.folder / launch_id)
-        if note is None:
-            return State(Status.ABSENT)
-        if "exit_code" in note:
-            return State(Status.EXITED, note["exit_code"])
-        return self._follower(launch_id, note).state
+        with self._lock:
+            note = read_note(self.folder / launch_id)
+            if note is None:
+                return State(Status.ABSENT)
+            if "exit_code" in note:
+                return State(Status.EXITED, note["exit_code"])
+            container = note["container"]
+            follower = self._followers.get(launch_id) or self._follow(launch_id, container)
+        if follower.is_stuck():
+            with self._lock:
+                if self._followers.get(launch_id) is follower:
+                    LOG.warning("the output of %s is read anew", launch_id)
+                    follower = self._follow(launch_id, container)
+        return follower.state
 
     def wait(self, launch_id: str, timeout_s: float) -> State:
         """Return where the launch stands when it ends, or after *timeout_s*."""
         state = self.poll(launch_id)
-        if state.status is Status.RUNNING:
-            self._followers[launch_id].finished.wait(timeout_s)
+        follower = self._followers.get(launch_id)
+        if state.status is Status.RUNNING and follower is not None:
+            follower.finished.wait(timeout_s)
             state = self.poll(launch_id)
         return state
 
@@ -236,15 +244,16 @@ class DockerRuntime:
         return self.folder / launch_id / OUTPUT_FILE
 
     def address(self, launch_id: str) -> tuple[str, int]:
-        """Return host and port of a serving launch."""
-        port = self._ports.get(launch_id)
-        if port is None:
-            found = self.engine().find(containers.name(self.folder, launch_id))
-            port = found.port if found else None
-            if port is None:
-                raise LocalServerError(f"launch {launch_id!r} has no port")
-            self._ports[launch_id] = port
-        return LOOPBACK, port
+        """Return host and port of a serving launch, which the engine is asked for once."""
+        follower = self._followers.get(launch_id)
+        if follower is not None and follower.port is not None:
+            return LOOPBACK, follower.port
+        found = self.engine().find(containers.name(self.folder, launch_id))
+        if found is None or found.port is None:
+            raise LocalServerError(f"launch {launch_id!r} has no port")
+        if follower is not None and follower.container == found.id:
+            follower.port = found.port
+        return LOOPBACK, found.port
 
     # Its end
 
@@ -264,25 +273,24 @@ class DockerRuntime:
 
     def remove(self, launch_id: str) -> None:
         """Kill what runs of the launch, and remove its container and its folder."""
+        folder = self.folder / launch_id
         with self._lock:
-            follower = self._followers.pop(launch_id, None)
-            self._ports.pop(launch_id, None)
-        if follower is not None:
-            follower.release()
+            note = read_note(folder) or {}
+            (folder / NOTE_FILE).unlink(missing_ok=True)  # or a poll would follow it again
+            self._let_go(launch_id)
         try:
-            found = self.engine().find(containers.name(self.folder, launch_id))
-            if found is not None:
-                self._remove(found)
+            self.engine().remove(containers.name(self.folder, launch_id))
+            self._remove_network(note.get("network"))
         except EngineError as error:
             LOG.warning("%s is removed when the server starts again: %s", launch_id, error)
-        shutil.rmtree(self.folder / launch_id, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
-    def _remove(self, found: Found) -> None:
-        """Remove a container, and its network when it was the last there."""
-        self.engine().remove(found.id)
-        network = found.labels.get(containers.NETWORK_LABEL)
-        with self._lock:
-            if network and not self.engine().containers({containers.NETWORK_LABEL: network}):
+    def _remove_network(self, network: str | None) -> None:
+        """Remove the network of a container that has gone, unless it was not the last there."""
+        if network is None:
+            return
+        with self._networks:
+            if not self.engine().containers({containers.NETWORK_LABEL: network}):
                 self.engine().remove_network(network)
 
     # All launches

@@ -61,6 +61,7 @@ class Follower:
         self.stuck_s = stuck_s
         self.finished = threading.Event()
         self.state = State(Status.RUNNING)
+        self.port: int | None = None  # for its owner: where it is published, until it is restarted
         self._skip = 0  # bytes that the file has already
         self._last: Piece | None = None
         self._progress = self._looked = time.monotonic()
@@ -114,8 +115,9 @@ class Follower:
                 lines = self._copy(file)
                 found = self.engine().find(self.container)
                 answered = time.monotonic()
-                if found and found.is_running:
-                    self.finished.wait(PAUSE_S)  # the engine was restarted, the container was not
+                if found and found.is_running:  # the engine was restarted, or somebody did this one
+                    self.port = None
+                    self.finished.wait(PAUSE_S)
                     continue
                 attempts += 1
                 if found is None or attempts == ATTEMPTS or self._is_complete():

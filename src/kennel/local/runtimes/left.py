@@ -4,6 +4,7 @@ What goes on without a server: asked by commands, which must not wait for the do
 Docker's part is therefore imported where a launch was a container, and there only.
 """
 
+from contextlib import closing
 from pathlib import Path
 
 from kennel.local.runtimes import process
@@ -31,9 +32,11 @@ def running(folder: Path) -> dict[str, str]:
     processes = process.running(folder)
     if not has_containers(folder):
         return processes
-    from kennel.local.runtimes import choice  # noqa: PLC0415 - a quarter of a second
+    from kennel import engine  # noqa: PLC0415 - a quarter of a second
+    from kennel.local.runtimes.docker import DockerRuntime  # noqa: PLC0415 - likewise
 
-    return processes | choice.choose(choice.AUTO, folder).docker.running()
+    with closing(DockerRuntime(folder, engine.connect)) as docker:  # which tidies nothing up
+        return processes | docker.running()
 
 
 def has_containers(folder: Path) -> bool:

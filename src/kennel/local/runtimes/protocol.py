@@ -58,6 +58,15 @@ class State:
     exit_code: int | None = None  # as Docker counts: 128 + N for signal N, 127 for no such program
     reason: str = ""  # what is known beyond that, e.g. that it ran out of memory
 
+    @property
+    def ending(self) -> str:
+        """How it ended, for people."""
+        if self.exit_code is None:
+            return "was lost"
+        return f"ended with exit code {self.exit_code}" + (
+            f" ({self.reason})" if self.reason else ""
+        )
+
 
 class Runtime(Protocol):
     """
@@ -104,7 +113,12 @@ class Runtime(Protocol):
         ...
 
     def address(self, launch_id: str) -> tuple[str, int]:
-        """Return host and port of a launch with role "serve"."""
+        """
+        Return host and port of a launch with role "serve".
+
+        Raises:
+            KennelError: It has none, since it is gone or does not run.
+        """
         ...
 
     def terminate(self, launch_id: str) -> None:

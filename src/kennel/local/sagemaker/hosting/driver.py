@@ -124,7 +124,7 @@ class Driver:
         except Interrupted:
             raise
         except KennelError as error:
-            return error.problem
+            return str(error)
         except ApiError as error:
             return str(error)
         except Exception as error:
@@ -163,9 +163,7 @@ class Driver:
         """
         state = self.platform.runtime.poll(variant.launch_id)
         if state.status is not Status.RUNNING:
-            raise self._never_healthy(
-                variant, f"ended with exit code {state.exit_code} before it answered GET /ping"
-            )
+            raise self._never_healthy(variant, f"{state.ending} before it answered GET /ping")
         if self.launcher.is_healthy(variant.launch_id):
             return True
         if time.monotonic() > deadline:
@@ -215,7 +213,7 @@ class Driver:
         """Start the thread beside a container, unless it has one."""
         keeper = self._keepers.get(variant.launch_id)
         if keeper is None:
-            keeper = Keeper(self.platform, self.launcher, endpoint, variant)
+            keeper = Keeper(self.platform, self.launcher, self.traffic, endpoint, variant)
             self._keepers[variant.launch_id] = keeper
             keeper.thread.start()
         return keeper

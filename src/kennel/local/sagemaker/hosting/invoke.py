@@ -7,7 +7,7 @@ Routing and the wire's errors are here; the containers themselves are driver's.
 import http.client
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +17,7 @@ from kennel.contract import (
     INVOCATION_HEADERS,
     INVOCATION_TIMEOUT_S,
 )
+from kennel.errors import KennelError
 from kennel.local.resources import LOCAL, Document
 from kennel.local.runtimes.protocol import Status
 from kennel.local.sagemaker.hosting.fleet import Fleet, Variant
@@ -43,6 +44,10 @@ TIMED_OUT = (
 )
 
 
+class Unreached(Exception):  # noqa: N818 - another instance may answer
+    """A container took no connection."""
+
+
 class Invocations:
     """The runtime API of every endpoint."""
 
@@ -64,20 +69,33 @@ class Invocations:
         """
         check_size(body)
         given = {name.lower(): value for name, value in headers.items()}
+        refused: set[str] = set()  # launches that did not even take the connection
         while True:
             variant = choose(self._serving(endpoint), given.get(TARGET_VARIANT))
-            instance = self._instance(variant)
+            instance = self._instance(variant, refused)
             with self.traffic.request(instance.launch_id) as admitted:
-                if admitted:  # else its fleet was replaced since we read of it
+                if not admitted:  # its fleet was replaced since we read of it
+                    continue
+                try:
                     return self._send(endpoint, instance, given, body)
+                except Unreached as error:
+                    if instance.launch_id in refused:  # and so has every other
+                        raise unavailable(endpoint, instance, error) from error
+                    refused.add(instance.launch_id)
 
-    def _instance(self, variant: Variant) -> Variant:
-        """Return an instance of *variant*, one that runs if any does."""
+    def _instance(self, variant: Variant, refused: Collection[str]) -> Variant:
+        """Return an instance of *variant*, at best one that has not refused, is up and runs."""
         instances = variant.each()
         random.shuffle(instances)
         if len(instances) > 1:
             poll = self.platform.runtime.poll
-            instances.sort(key=lambda one: poll(one.launch_id).status is not Status.RUNNING)
+            instances.sort(
+                key=lambda one: (
+                    one.launch_id in refused,
+                    not self.traffic.is_ready(one.launch_id),
+                    poll(one.launch_id).status is not Status.RUNNING,
+                )
+            )
         return instances[0]
 
     def _serving(self, name: str) -> Document:
@@ -91,13 +109,21 @@ class Invocations:
         return endpoint
 
     def _send(self, endpoint: str, variant: Variant, headers: Headers, body: bytes) -> Answer:
-        """Send the request to one container and turn its answer into ours."""
-        address = self.platform.runtime.address(variant.launch_id)
+        """
+        Send the request to one container and turn its answer into ours.
+
+        Raises:
+            Unreached: Nothing was sent.
+            ApiError: As invoke does.
+        """
         sent = {
             name: headers[name.lower()] for name in INVOCATION_HEADERS if name.lower() in headers
         }
         try:
+            address = self.platform.runtime.address(variant.launch_id)
             status, answered, content = post(address, sent, body)
+        except (ConnectionRefusedError, KennelError) as error:
+            raise Unreached(str(error)) from error
         except TimeoutError:
             raise model_error(endpoint, 0, TIMED_OUT) from None
         except (OSError, http.client.HTTPException) as error:

@@ -11,6 +11,7 @@ from kennel.local.runtimes.protocol import State, Status
 from kennel.local.sagemaker import log_lines
 from kennel.local.sagemaker.hosting.fleet import Variant
 from kennel.local.sagemaker.hosting.launcher import Launcher
+from kennel.local.sagemaker.hosting.traffic import Traffic
 from kennel.local.sagemaker.names import ENDPOINT
 from kennel.local.sagemaker.platform import Platform
 from kennel.local.wire.errors import ApiError
@@ -29,14 +30,21 @@ class Keeper:
     The thread beside one container.
 
     Args:
+        traffic: Is told while the container is being started again.
         in_service: The container has been healthy: from now on it is started again when it dies.
     """
 
     def __init__(
-        self, platform: Platform, launcher: Launcher, endpoint: Document, variant: Variant
+        self,
+        platform: Platform,
+        launcher: Launcher,
+        traffic: Traffic,
+        endpoint: Document,
+        variant: Variant,
     ) -> None:
         self.platform = platform
         self.launcher = launcher
+        self.traffic = traffic
         self.endpoint = endpoint["EndpointName"]
         self.region = endpoint[LOCAL]["Region"]
         self.variant = variant
@@ -52,15 +60,16 @@ class Keeper:
 
     def run(self) -> None:
         """Follow the container until it is released, or the server closes."""
+        launch_id = self.variant.launch_id
         pause_s = FIRST_PAUSE_S
         started = time.monotonic()
         while not self.platform.closing.is_set():
             released = self.released.is_set()  # asked first: what was written before is read below
-            state = self.platform.runtime.wait(self.variant.launch_id, 0 if released else POLL_S)
+            state = self.platform.runtime.wait(launch_id, 0 if released else POLL_S)
             ended = released or state.status is not Status.RUNNING
             self._read_output(ended=ended)
             if released:
-                return
+                break
             if ended and self.in_service.is_set():
                 if time.monotonic() - started > SETTLED_S:
                     pause_s = FIRST_PAUSE_S
@@ -68,11 +77,14 @@ class Keeper:
                 pause_s, started = min(2 * pause_s, LONGEST_PAUSE_S), time.monotonic()
             elif ended:
                 self.released.wait(POLL_S)  # the deployment sees for itself that it died
+            elif not self.traffic.is_ready(launch_id) and self.launcher.is_healthy(launch_id):
+                self.traffic.set_ready(launch_id, ready=True)
+        self.traffic.set_ready(launch_id, ready=True)
 
     def _restart(self, state: State, pause_s: float) -> None:
         """Start the container again, and say so in its log."""
-        how = "was lost" if state.exit_code is None else f"exited with code {state.exit_code}"
-        self._say(f"[kennel] the container {how}; it is started again in {pause_s:g} s")
+        self.traffic.set_ready(self.variant.launch_id, ready=False)
+        self._say(f"[kennel] the container {state.ending}; it is started again in {pause_s:g} s")
         if self.released.wait(pause_s) or self.platform.closing.is_set():
             return
         try:

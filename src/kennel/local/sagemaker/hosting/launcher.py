@@ -14,6 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from kennel.contract import PING_TIMEOUT_S, ContainerPaths
+from kennel.errors import KennelError
 from kennel.local.runtimes.protocol import Launch
 from kennel.local.s3 import mounts
 from kennel.local.s3.tree import link
@@ -96,7 +97,10 @@ class Launcher:
 
     def is_healthy(self, launch_id: str) -> bool:
         """Return whether the container answers GET /ping with 200, as quickly as it must."""
-        return ping(self.platform.runtime.address(launch_id))
+        try:
+            return ping(self.platform.runtime.address(launch_id))
+        except KennelError:  # it has just ended
+            return False
 
 
 def link_file(source: str, target: str) -> None:
