@@ -47,7 +47,11 @@ PASSED_ON = (
     *("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "TZ", "USER"),
     *("CUDA_HOME", "CUDA_VISIBLE_DEVICES", "JAVA_HOME", "LD_LIBRARY_PATH", "TORCH_HOME"),
 )
-OWN_IMAGES = ("kennel-train", "kennel-serve", "kennel-serve-gpu")  # in whatever registry, with whatever tag
+OWN_IMAGES = (
+    "kennel-train",
+    "kennel-serve",
+    "kennel-serve-gpu",
+)  # in whatever registry, with whatever tag
 PORTS = range(20000, 32000, 10)  # below those that outgoing connections take
 HOST = "127.0.0.1"  # what a process serves is not for the network
 PORTS_EACH = 10  # the server's, and those that it may take for itself beside it
