@@ -203,6 +203,18 @@ def test_nothing_is_unpickled_from_a_checkpoint(tmp_path):
         checkpoint.restore(tmp_path, fresh(), IDENTITY)
 
 
+def test_a_run_goes_on_where_the_loss_must_be_scaled(tmp_path):
+    """
+    As from a CPU, which needs no scaling, to a GPU that computes in float16.
+    """
+    checkpoint.save(tmp_path, trained(), IDENTITY)
+    state = fresh()
+    state.scaler = precision.scaler(CPU, torch.float16)
+
+    assert checkpoint.restore(tmp_path, state, IDENTITY) is not None
+    assert state.scaler.get_scale() > 1
+
+
 def test_only_the_first_rank_writes(tmp_path):
     """
     The others have the same state, and folders that nobody restores from.

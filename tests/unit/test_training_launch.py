@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from kennel.errors import DataError, JobError
+from kennel.errors import DataError, HyperparameterError, JobError
 from kennel.training import config, draws, launch
 from kennel.training.launch import Plan
 from kennel.training.peers import LEFT, Place, Sightings
@@ -59,6 +59,25 @@ def test_there_is_a_process_for_each_gpu_or_else_for_each_host(environment, size
     Unless the request asks for another number by sagemaker-training's own hyperparameter.
     """
     assert launch.plan(environment).size == size
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpus", "expected"),
+    [
+        ("0", 0, "from 1 to 64"),
+        (-2, 0, "1 to 64"),
+        ("two", 0, "1 to 64"),
+        (5, 4, "1 to 4, the GPU"),
+    ],
+)
+def test_a_number_of_processes_that_cannot_be_is_refused(asked, gpus, expected):
+    """
+    Before anything is started; two processes cannot use one GPU together.
+    """
+    environment = toolkit_environment(gpus, sagemaker_mpi_num_of_processes_per_host=asked)
+
+    with pytest.raises(HyperparameterError, match=f"per_host={asked}\n.*{expected}"):
+        launch.plan(environment)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,9 @@ With statistics of each rank's own, the model would depend on how many there are
 GPUs alone; for CPUs it is here.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
+from torch.distributed.nn.functional import all_reduce  # which sums the gradients as well
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -82,28 +80,10 @@ def _statistics(inputs: Tensor) -> tuple[Tensor, Tensor, int]:
     # In float64 the difference of two sums loses nothing that matters.
     mean, variance = mean.double(), variance.double()
     own = torch.stack([mean, variance + mean.square(), torch.ones_like(mean)]) * count
-    sums: Tensor = _Sum.apply(own)  # type: ignore[no-untyped-call] # torch's
+    sums: Tensor = all_reduce(own)  # type: ignore[no-untyped-call] # torch's
     mean, square = sums[0] / sums[2], sums[1] / sums[2]
     return mean, (square - mean.square()).clamp(min=0), int(sums[2, 0])
 
 
 def _at_least_float32(inputs: Tensor) -> torch.dtype:
     return torch.promote_types(inputs.dtype, torch.float32)
-
-
-class _Sum(torch.autograd.Function):
-    """Sum over the ranks, of the values and of their gradients."""
-
-    @staticmethod
-    def forward(_context: Any, own: Tensor) -> Tensor:  # noqa: ANN401 - torch does not name it
-        """Return the sum of the ranks' tensors."""
-        total = own.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(_context: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401
-        """Return the sum of the ranks' gradients."""
-        total = gradients[0].contiguous().clone()
-        dist.all_reduce(total)
-        return total

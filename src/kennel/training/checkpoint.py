@@ -152,7 +152,8 @@ def apply(document: Mapping[str, Any], state: State) -> None:
     """Bring *state* to where a checkpoint left it."""
     loop.restore(state.model, document["model"])
     state.optimizer.load_state_dict(document["optimizer"])
-    state.scaler.load_state_dict(document["scaler"])
+    if document["scaler"]:  # none of a run that needed none, as on another kind of machine
+        state.scaler.load_state_dict(document["scaler"])
     state.totals.sums.copy_(document["totals"])
     state.step = document["step"]
     state.history = [Epoch(**epoch) for epoch in document["history"]]

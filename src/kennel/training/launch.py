@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kennel.contract import ContainerPaths
-from kennel.errors import DataError, JobError
+from kennel.errors import DataError, HyperparameterError, JobError
 from kennel.training import config, failure, script_mode
 from kennel.training.log import say
 from kennel.training.stopping import Stop
@@ -32,9 +32,11 @@ STOP_VARIABLE = "KENNEL_STOP_FILE"
 LAUNCHER_VARIABLE = "KENNEL_LAUNCHER"
 PORT_VARIABLE = "MASTER_PORT"  # to have another than sagemaker-training's, 7777
 PROCESSES = "sagemaker_mpi_num_of_processes_per_host"  # sagemaker-training's hyperparameter
+PROCESSES_AT_MOST = 64  # of a host without GPUs
 NETWORK_INTERFACES = Path("/sys/class/net")
 HOSTS_S = 300.0  # for the names of the hosts to be known, and then for the hosts to meet
 LOOK_S = 0.5
+RELAY_S = 0.1
 SAY_EVERY_S = 20.0
 FAILED_RANK = re.compile(
     r"^\s*rank\s+: (\d+) \(local_rank: \d+\)\s+exitcode\s+: (-?\d+)", re.MULTILINE
@@ -57,14 +59,33 @@ class Plan:
 
 
 def plan(environment: Any) -> Plan:  # noqa: ANN401 - sagemaker-training has no types
-    """Return what the job asks for: a process for each GPU, or one on a host without any."""
-    asked = environment.additional_framework_parameters.get(PROCESSES)
+    """
+    Return what the job asks for: a process for each GPU, or one on a host without any.
+
+    Raises:
+        HyperparameterError: It asks for a number that is none, or for more than there are GPUs.
+    """
+    gpus = visible_gpus(environment.num_gpus, os.environ)
     interface = environment.network_interface_name
     return Plan(
         tuple(environment.hosts),
         environment.current_host,
-        int(asked or visible_gpus(environment.num_gpus, os.environ) or 1),
+        _processes(environment.additional_framework_parameters.get(PROCESSES), gpus),
         interface if (NETWORK_INTERFACES / interface).exists() else "",
+    )
+
+
+def _processes(asked: object, gpus: int) -> int:
+    if asked is None:
+        return gpus or 1
+    given = str(asked)
+    if given.isdecimal() and 1 <= int(given) <= (gpus or PROCESSES_AT_MOST):
+        return int(given)
+    raise HyperparameterError(
+        f"{PROCESSES}={given}",
+        expected=f"a whole number from 1 to {gpus or PROCESSES_AT_MOST}"
+        + (", the GPUs of a host" if gpus else ""),
+        remedy="leave it out: one for each GPU, or one on a host without any",
     )
 
 
@@ -216,7 +237,7 @@ class Relay:
     def _watch(self) -> None:
         """Leave the word; end a torchrun that still waits for other hosts, at whatever moment."""
         begun = False
-        while not self._left.wait(LOOK_S):
+        while not self._left.wait(RELAY_S):
             torchruns = script_mode.children(os.getpid())
             begun = begun or any(map(script_mode.children, torchruns))
             if not self._stop.requested:

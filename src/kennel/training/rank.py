@@ -61,4 +61,5 @@ def _train(place: Place, stop: Stop, paths: ContainerPaths) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if code := main():
+        os._exit(code)  # the interpreter's own end may wait for what a GPU exchanges with the lost
