@@ -5,6 +5,7 @@ On a machine without an engine these tests are skipped, which the summary says. 
 KENNEL_REQUIRE_ENGINE is set, as in CI, whatever is missing is a failure instead.
 """
 
+import gc
 import http.client
 import io
 import json
@@ -12,6 +13,7 @@ import os
 import tarfile
 import time
 import uuid
+import warnings
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -26,6 +28,7 @@ from PIL import Image
 from kennel.contract import ContainerPaths
 
 HERE = Path(__file__).parent
+REQUIRED = bool(os.environ.get("KENNEL_REQUIRE_ENGINE"))
 BASE_IMAGE = os.environ.get("KENNEL_TEST_BASE", "kennel-test-base:bookworm")
 PUBLIC_BASE = "debian:bookworm-slim"
 BASE_DOCKERFILE = f"""
@@ -36,14 +39,24 @@ RUN apt-get update && apt-get install -y --no-install-recommends \\
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.container)
+    """Mark what needs an engine; where none answers, skip it with one line for each file."""
+    needing = [item for item in items if HERE in item.path.parents]
+    for item in needing:
+        item.add_marker(pytest.mark.container)
+    if not needing or REQUIRED:
+        return
+    client, reason = connected()
+    if client is not None:
+        client.close()
+        return
+    for item in needing:
+        if "engine" in item.fixturenames:
+            item.add_marker(pytest.mark.skip(reason=f"no Docker engine answers: {reason}"))
 
 
 def missing(reason):
     """Skip, or fail where nothing may be missing."""
-    if os.environ.get("KENNEL_REQUIRE_ENGINE"):
+    if REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)
 
@@ -212,13 +225,27 @@ def trained(started, train_image, job):
 @pytest.fixture(scope="session")
 def engine():
     """The Docker engine, as a client of docker's own SDK."""
-    try:
-        client = docker.from_env()
-        client.ping()
-    except docker.errors.DockerException as error:
-        missing(f"no Docker engine answers: {error}")
+    client, reason = connected()
+    if client is None:
+        missing(f"no Docker engine answers: {reason}")
     yield client
     client.close()
+
+
+def connected():
+    """Return a client of the engine, or None and why none answers."""
+    # The SDK leaves a socket that it could not connect to the garbage collector, which warns of it.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            client = docker.from_env()
+            client.ping()
+        except docker.errors.DockerException as error:
+            reason = str(error)
+        else:
+            return client, None
+        gc.collect()
+    return None, reason
 
 
 def build(engine, dockerfile, tag, files=()):
