@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from kennel.contract import ENDPOINT_LOG_GROUP, TRAINING_LOG_GROUP
+from kennel.engine import connection
 from kennel.errors import LocalServerError
 from kennel.local import daemon, layout
 from kennel.local.runtimes import containers
@@ -320,6 +321,22 @@ class TestJob:
         assert lines(TRAINING_LOG_GROUP, name) == [
             *("an object", "AccessDenied", "AccessDenied", "AccessDenied", "True")
         ]
+
+    def test_alone_reaches_the_server(self, server, running, engine, base_image, go):
+        """
+        Another container of this machine, in the same network as endpoints', is refused.
+        """
+        gateway = connection.connect().gateway()
+        ask = (
+            "import urllib.request, urllib.error\n"
+            f"try: urllib.request.urlopen('http://{gateway}:{server.port}/{BUCKET}', timeout=10)\n"
+            "except urllib.error.HTTPError as error: print(error.code)"
+        )
+
+        said = engine.containers.run(base_image, ["python3", "-c", ask], remove=True)
+        go(running)  # it would wait for SIGKILL
+
+        assert said == b"403\n"
 
     @pytest.mark.parametrize(
         ("algorithm", "reason"),

@@ -1,7 +1,6 @@
 """What an engine tells is read as values."""
 
 from datetime import UTC, datetime
-from ipaddress import ip_network
 
 import pytest
 
@@ -91,13 +90,14 @@ def test_the_gateway_is_this_machine(config, gateway):
     assert values.gateway({"IPAM": {"Config": config}}) == gateway
 
 
-def test_the_subnets_of_a_network_are_its_ipv4_ones():
+def test_the_addresses_of_a_container_are_those_that_it_has():
     """
-    The server listens at an IPv4 address.
+    One in each network; none in the host's, nor of a container that does not run.
     """
-    network = {"IPAM": {"Config": [{"Subnet": "172.18.0.0/16"}, {"Subnet": "fd00::/64"}]}}
+    networks = {"bridge": {"IPAddress": "172.17.0.3"}, "host": {"IPAddress": ""}}
 
-    assert values.subnets(network) == [ip_network("172.18.0.0/16")]
+    assert values.addresses({"NetworkSettings": {"Networks": networks}}) == ["172.17.0.3"]
+    assert values.addresses({"NetworkSettings": {}}) == []
 
 
 def test_an_engine_that_is_too_old_is_refused():

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
-from ipaddress import IPv4Network
 from typing import IO, Any, cast
 
 import docker
@@ -336,13 +335,11 @@ class Engine:
             listed = self._api.networks(filters={"label": filters(labels)})
         return [network["Name"] for network in listed]
 
-    def subnets(self, labels: Mapping[str, str]) -> list[IPv4Network]:
-        """Return the addresses of the default network and of the networks with these labels."""
-        with asking("list networks"):
-            listed = self._api.networks(filters={"label": filters(labels)})
-            with suppress(NotFound):
-                listed.append(self._api.inspect_network(DEFAULT_NETWORK))
-        return [subnet for network in listed for subnet in values.subnets(network)]
+    def addresses(self, labels: Mapping[str, str]) -> set[str]:
+        """Return the addresses that the containers with these labels have in their networks."""
+        with asking("list containers"):
+            listed = self._api.containers(filters={"label": filters(labels)})
+        return {address for entry in listed for address in values.addresses(entry)}
 
     def gateway(self) -> str | None:
         """Return this machine's address in the default network, if there is one."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import IPv4Network, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -159,8 +159,7 @@ def gateway(network: Mapping[str, Any]) -> str | None:
     return None
 
 
-def subnets(network: Mapping[str, Any]) -> list[IPv4Network]:
-    """Return the IPv4 addresses of one of the engine's networks."""
-    configs = (network.get("IPAM") or {}).get("Config") or ()
-    nets = [ip_network(config["Subnet"], strict=False) for config in configs]
-    return [net for net in nets if isinstance(net, IPv4Network)]
+def addresses(listed: Mapping[str, Any]) -> list[str]:
+    """Return the IPv4 addresses of a container, as the engine lists it."""
+    networks = (listed.get("NetworkSettings") or {}).get("Networks") or {}
+    return [network["IPAddress"] for network in networks.values() if network.get("IPAddress")]

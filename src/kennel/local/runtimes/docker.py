@@ -11,12 +11,12 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +35,7 @@ LOG = logging.getLogger(__name__)
 
 OUTPUT_FILE = "output.log"
 KILL_WAIT_S = 10
+ADDRESSES_S = 1.0  # after which a container's address may be another's
 REFUSED_LIMIT = "rlimit"  # in the engine's word on a limit above its own
 UNSEEN = "bind source path does not exist"
 
@@ -55,7 +56,8 @@ class DockerRuntime:
         self._connect = connect
         self._booted = booted()
         self._followers: dict[str, Follower] = {}
-        self._subnets: list[Any] = []
+        self._addresses: set[str] = set()
+        self._addresses_until = 0.0  # of time.monotonic
         self._lock = threading.Lock()  # a launch's note and its follower go together
         self._networks = threading.Lock()  # none must go between its making and its use
 
@@ -111,16 +113,13 @@ class DockerRuntime:
         return None
 
     def admits(self, address: str) -> bool:
-        """Return whether *address* is a container's: the default network's, or one of ours."""
-        if not self._is_in_a_subnet(address):
-            try:
-                self._subnets = self.engine().subnets({containers.STATE_LABEL: str(self.folder)})
-            except EngineError:
-                return False
-        return self._is_in_a_subnet(address)
-
-    def _is_in_a_subnet(self, address: str) -> bool:
-        return any(ip_address(address) in subnet for subnet in self._subnets)
+        """Return whether *address* is that of one of our containers, or just was."""
+        if address not in self._addresses or time.monotonic() > self._addresses_until:
+            with suppress(EngineError):  # while it does not answer, no address changes hands
+                mine = {containers.STATE_LABEL: str(self.folder)}
+                self._addresses = self.engine().addresses(mine)
+                self._addresses_until = time.monotonic() + ADDRESSES_S
+        return address in self._addresses
 
     # A launch
 
