@@ -22,7 +22,7 @@ from kennel.training.stopping import Stop
 from kennel.vision import trained
 
 HOSTS = ["localhost", "127.0.0.1"]
-EPOCHS = 50  # long enough for a stop to come in the middle, on a fast machine too
+EPOCHS = 30  # long enough for a stop to come in the middle, on a fast machine too
 QUICK = {
     "model": "squeezenet1_1",
     "weights": "none",
@@ -159,11 +159,16 @@ def losses(paths):
 def one_process(tmp_path_factory, dataset):
     """What the same run comes to in one process."""
     paths = lay_out(tmp_path_factory.mktemp("one"), dataset)
+    train_here(paths)
+    return paths
+
+
+def train_here(paths, stop=None):
+    """Train in this process."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # on pictures of 32 px several only wait for each other
-    main(paths, Stop())
+    main(paths, stop or Stop())
     torch.set_num_threads(threads)
-    return paths
 
 
 def assert_same_curve(paths, others):
@@ -196,11 +201,11 @@ def test_two_hosts_train_as_one_process_does(tmp_path, dataset, one_process, sta
 
 def test_a_stop_is_agreed_on_and_resumed_from(tmp_path, dataset, one_process, start):
     """
-    SIGTERM to both in the middle: exit code 0, one checkpoint; started again: the same curve.
+    SIGTERM to both in the middle: exit code 0, one checkpoint; one process goes on: the same curve.
     """
     both = lay_out_both(tmp_path, dataset)
     hosts = start(both)
-    hosts[0].wait_for("epoch=2/")
+    hosts[0].wait_for("epoch=1/")
     for host in hosts:
         host.process.send_signal(signal.SIGTERM)
 
@@ -209,11 +214,37 @@ def test_a_stop_is_agreed_on_and_resumed_from(tmp_path, dataset, one_process, st
     assert trained.load(both[0].model)
     assert len(history(both[0])) < EPOCHS
 
-    hosts = start(both)
-
-    assert [host.finish() for host in hosts] == [0, 0], hosts[0].output + hosts[1].output
-    assert "going on from epoch" in hosts[0].output
+    train_here(both[0])
     assert_same_curve(both[0], one_process)
+
+
+class StopInTheMiddle(Stop):
+    """Asked for after two steps of the fourth epoch."""
+
+    def __init__(self, checkpoints):
+        super().__init__()
+        self.checkpoints, self.looks = checkpoints, 0
+
+    def check(self):
+        self.looks += any(self.checkpoints.glob("checkpoint-00003-*"))
+        self.requested = self.looks > 2
+        super().check()
+
+
+def test_several_processes_go_on_from_what_one_left(tmp_path, dataset, one_process, start):
+    """
+    In the middle of an epoch; here two of one host, which find each other by themselves.
+    """
+    paths = lay_out(tmp_path, dataset, sagemaker_mpi_num_of_processes_per_host="2")
+    train_here(paths, StopInTheMiddle(paths.checkpoints))
+    (left,) = paths.checkpoints.glob("checkpoint-00003-0000002-*")
+
+    (host,) = start([paths])
+
+    assert host.finish() == 0, host.output
+    assert f"checkpoint {left.name}: going on from epoch 4" in host.output
+    assert "processes=2" in host.output
+    assert_same_curve(paths, one_process)
 
 
 @pytest.mark.parametrize("words", ["2 processes: ", "rank 0 of 2"])

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -79,12 +80,20 @@ def start(paths):
 
 def finish(process):
     """Wait for the end, and return the exit code and the rest of the output."""
-    try:
-        output, _ = process.communicate(timeout=PATIENCE_S)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    return process.returncode, output
+    alarm = threading.Timer(PATIENCE_S, kill, [process])
+    alarm.start()
+    with process.stdout:  # not communicate(), which forgets what is read already, behind a line
+        output = process.stdout.read()
+    code = process.wait()
+    alarm.cancel()
+    kill(process)
+    return code, output
+
+
+def kill(process):
+    """End it, and whatever it has left behind."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def run(paths):
