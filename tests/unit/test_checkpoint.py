@@ -1,12 +1,13 @@
 """Checkpoints: whole or not there, of this run or refused."""
 
 import dataclasses
+import resource
 
 import pytest
 import torch
 from torch import nn
 
-from kennel.errors import HyperparameterError
+from kennel.errors import HyperparameterError, JobError
 from kennel.training import checkpoint, loop, precision
 from kennel.training.checkpoint import Identity, Keeper
 from kennel.training.group import Alone
@@ -136,6 +137,32 @@ def test_a_crash_while_writing_leaves_the_one_before(tmp_path):
     assert checkpoint.restore(tmp_path, fresh(), IDENTITY) == before
     after = checkpoint.save(tmp_path, trained(epochs=2), IDENTITY)
     assert files(tmp_path) == [before.name, after.name]
+
+
+def test_a_disk_without_room_is_told_of(tmp_path):
+    """
+    And what was written is removed, so that there is room for the reason.
+    """
+    before = checkpoint.save(tmp_path, trained(), IDENTITY)
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, unlimited[1]))
+    try:
+        with pytest.raises(JobError, match=f"checkpoint in {tmp_path}: File too large\n"):
+            checkpoint.save(tmp_path, trained(epochs=2), IDENTITY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+
+    assert files(tmp_path) == [before.name]
+
+
+def test_a_folder_that_cannot_be_is_told_of(tmp_path):
+    """
+    Such as one below a file.
+    """
+    (tmp_path / "file").touch()
+
+    with pytest.raises(JobError, match="Not a directory\n"):
+        checkpoint.save(tmp_path / "file" / "checkpoints", trained(), IDENTITY)
 
 
 @pytest.mark.parametrize(

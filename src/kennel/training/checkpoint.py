@@ -11,13 +11,14 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from kennel.errors import HyperparameterError
+from kennel.errors import HyperparameterError, JobError
 from kennel.training import loop
 from kennel.training.group import ALONE, Group
 from kennel.training.hyperparameters import Hyperparameters, differences
@@ -74,13 +75,26 @@ def save(folder: Path, state: State, identity: Identity) -> Path:
 
     Returns:
         The file. A crash at any moment leaves the one before.
+
+    Raises:
+        JobError: The disk has no room for it, or the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     partial = folder / PARTIAL
-    with partial.open("wb") as file:
-        torch.save(_document(state, identity), file)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(partial, _document(state, identity))
+    except (OSError, RuntimeError) as error:
+        # torch hides the cause behind a complaint of its own about the file's length.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        with suppress(OSError):
+            partial.unlink()
+        raise JobError(
+            f"cannot write a checkpoint in {folder}: {cause.strerror}",
+            expected=f"room for {KEPT + 1} checkpoints, and the right to write there",
+            remedy="a larger VolumeSizeInGB",
+        ) from error
     place = f"{len(state.history):05}-{state.step:07}"
     path = folder / f"checkpoint-{place}-{_digest(partial)}.pt"
     partial.replace(path)
@@ -129,6 +143,14 @@ def newest(folder: Path, identity: Identity) -> tuple[Path, dict[str, Any]] | No
             _require_same(document, identity, folder)
             return path, document
     return None
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a file that is on the disk itself when this returns."""
+    with path.open("wb") as file:
+        torch.save(document, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _document(state: State, identity: Identity) -> dict[str, Any]:
