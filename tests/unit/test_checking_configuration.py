@@ -41,13 +41,18 @@ def test_the_architecture_is_that_of_the_instance_type(architecture, instance_ty
         (("/entry.sh",), "pass"),
         (("/bin/sh", "-c", "python3 train.py"), "fail"),
         (("bash", "-lc", "python3 train.py"), "fail"),
+        (("/bin/sh", "-c", "exec python3 train.py"), "fail"),
+        (("/bin/sh", "-c", 'python3 app.py "$0"'), "fail"),
+        (("/bin/sh", "-c", "exec python3 app.py $0 $@"), "pass"),
+        (("sh", "-c", 'cd /opt && exec ./app "$@"', "sh"), "pass"),
+        (("bash", "-m", "start_with_right_hostname.sh"), "pass"),
         (("/bin/bash", "/entry.sh"), "pass"),
         (("/bin/bash", "--login", "/entry.sh"), "pass"),
     ],
 )
 def test_a_shell_with_a_command_is_shell_form(entrypoint, status):
     """
-    A shell that runs a script gets the argument; one that runs a text does not.
+    A shell that runs a script gets the argument; one that runs a text must pass it on and exec.
     """
     assert configuration.entrypoint(image(entrypoint=entrypoint)).status == status
 

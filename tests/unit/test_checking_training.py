@@ -26,10 +26,29 @@ def test_the_exit_code_is_told_with_its_cause(run, status, said):
     """
     The last error of the log, and memory where that was it; a long training is no failure.
     """
-    found = training.exit_code(run)
+    found = training.exit_code(run, is_given=True)
 
     assert found.status == status
     assert said in found.evidence
+
+
+def test_a_training_that_may_want_other_data_is_no_failure():
+    """
+    Pictures of ours may not be what it trains on, unless it has left a model of them.
+    """
+    assert training.exit_code(BAD, is_given=False).status == "warn"
+    assert training.exit_code(replace(BAD, model_files=1), is_given=False).status == "fail"
+
+
+def test_the_failure_file_tells_the_cause_before_the_log():
+    """
+    It is what the program itself has to say; a traceback in it is read to its end.
+    """
+    log = "Killed\n"
+
+    assert training.cause(Run(failure="no csv files", log=log)) == "no csv files"
+    assert training.cause(Run(failure=f"{TRACE}KeyError: 'a'", log=log)) == "KeyError: 'a'"
+    assert training.cause(Run(log=log)) == "Killed"
 
 
 def test_numbers_that_work_where_strings_do_not_are_the_reason():

@@ -8,8 +8,8 @@ Does an image keep SageMaker's contract? Run it as SageMaker would, and report l
     configuration, cuda, credentials                   judge the image without running it
     layers                                             reads the files of its layers
     training, training_runs                            docker run IMAGE train
-    hosting, requests, stopping                        docker run IMAGE serve
-    trial, probe, samples                              the containers, the requests, what is sent
+    hosting, servers, invocations, stopping, elsewhere  docker run IMAGE serve
+    sandbox, probe, samples, interruptions             the containers, the requests, what is sent
 
 It knows nothing of what is inside: any image can be checked, also one without Python or a shell.
 Running jobs of the local server is kennel.local's; building our images is docker/.

@@ -101,7 +101,8 @@ def check(
         model = Model(sandbox.kept(options.model.open("rb"))) if options.model else None
         if TRAINING in parts:
             values = options.hyperparameters or labelled(image)
-            trainings = Trainings(sandbox, given.content, values, limits)
+            is_given = bool(options.data or values)
+            trainings = Trainings(sandbox, given.content, values, limits, is_given)
             run = _drained(training.check(trainings, told.say), take)
             model = model or _trained(run)
         if HOSTING in parts:
@@ -129,10 +130,11 @@ def described(engine: Engine, name: str) -> Image:
     Raises:
         EngineError: It has none of this name.
     """
-    found = engine.image(name)
+    found = engine.image(name) if name.strip() else None
     if found is None:
         raise EngineError(
-            f"there is no image {name}", remedy=f"docker pull {name}, or docker images"
+            f"there is no image {name or repr(name)}",
+            remedy=f"docker pull {name}, or docker images",
         )
     return Image.described(name, found.raw, engine.history(found.id))
 
@@ -217,8 +219,9 @@ def _require_archive(path: Path) -> None:
         with tarfile.open(path) as archive:
             archive.next()
     except (OSError, tarfile.TarError) as error:
+        why = str(error).partition(":\n")[0]  # tarfile goes on with what each of its readers says
         raise DataError(
-            f"cannot read {path}: {error}", expected="a model.tar.gz, as a training leaves it"
+            f"cannot read {path}: {why}", expected="a model.tar.gz, as a training leaves it"
         ) from error
 
 

@@ -4,6 +4,7 @@ What an image's configuration alone tells, judged without running it. Pure.
 What is in its files is credentials' and cuda's; how it behaves is training's and hosting's.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -17,6 +18,8 @@ SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh", "busybox"})
 INITS = frozenset({"tini", "tini-static", "dumb-init", "docker-init", "s6-svscan", "catatonit"})
 ROOT_USERS = frozenset({"", "0", "root"})
 HYPERPARAMETERS_LABEL = "kennel.check.hyperparameters"  # JSON object: what makes a run short
+_ARGUMENTS = re.compile(r"\$\{?[@*0-9]")
+_EXEC = re.compile(r"(?:^|[\s;&|])exec\s")
 _GRAVITON = "g"  # the letter after the generation: c7g, m6gd, r8g
 
 
@@ -116,8 +119,17 @@ def entrypoint(image: Image) -> Finding:
     if not image.entrypoint:
         return passed("entrypoint", "none: `train` and `serve` are programs in PATH themselves")
     if is_shell_form(image.entrypoint):
-        return failed("entrypoint", f"{shown}: the shell drops the argument and keeps SIGTERM")
+        return _shell_form(shown, " ".join(image.entrypoint[2:]))
     return passed("entrypoint", shown)
+
+
+def _shell_form(shown: str, script: str) -> Finding:
+    drops = not _ARGUMENTS.search(script)
+    keeps = not _EXEC.search(script)
+    if not drops and not keeps:
+        return passed("entrypoint", f"{shown}: the shell gives way to the program")
+    faults = ["drops the argument"] * drops + ["keeps SIGTERM"] * keeps
+    return failed("entrypoint", f"{shown}: the shell {' and '.join(faults)}")
 
 
 def init(image: Image) -> Finding:
@@ -154,11 +166,20 @@ def healthcheck(image: Image) -> Finding:
 
 def size(image: Image) -> Finding:
     """Compare with the only documented limit."""
-    told = f"{image.size_bytes / 1e9:.2f} GB in {image.layers} layers"
+    told = f"{_sized(image.size_bytes)} in {image.layers} layers"
     if image.size_bytes > contract.SERVERLESS_IMAGE_BYTES:
         told += ": slow to start, and refused by serverless endpoints"
         return warned("size", told, size_bytes=image.size_bytes, layers=image.layers)
     return passed("size", told, size_bytes=image.size_bytes, layers=image.layers)
+
+
+def _sized(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 10**9 else f"{count / 1e6:.1f} MB"
+
+
+def is_multi_model(image: Image) -> bool:
+    """Return whether the image says that it can hold several models."""
+    return image.labels.get(contract.MULTI_MODELS_LABEL, "").lower() == "true"
 
 
 def bind_to_port(image: Image) -> bool:

@@ -13,6 +13,7 @@ from kennel.checking.findings import Finding, failed, passed, skipped
 
 LARGEST_BYTES = 256 * 1024  # of a file that is read: keys and settings are small
 LISTED_AT_MOST = 5
+_SECRET_DIGITS = 6  # of a number that may be one: MAX_TOKEN=4096 is none
 
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|API_?KEY|ACCESS_KEY(?:_ID)?|PRIVATE_KEY"
@@ -69,8 +70,12 @@ _NAMED = (
     ),
 )
 _NAMES = re.compile("|".join(name.pattern for name, _ in _NAMED))
-# The keys of a package's own tests are public already
-_OF_TESTS = re.compile(r"(?:site|dist)-packages/(?:.+/)?tests?/|/python3[.\d]*/test/")
+# The keys of a package's own tests and examples are public already; ssl-cert makes one for tests
+_OF_TESTS = re.compile(
+    r"(?:(?:site|dist)-packages|node_modules|gems|go/pkg/mod|/usr/share)/(?:.+/)?"
+    r"(?:tests?|testing|testdata|fixtures?|specs?|examples?|docs?)/"
+    r"|/python3[.\d]*/test/|/ssl-cert-snakeoil\.key$"
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def in_history(history: Iterable[str]) -> Iterator[Leak]:
         for name, value in re.findall(r"(?:^|[\s|])(\w+)=([^\s]+)", command):
             # ENV lines are judged in the environment
             if _is_secret(name, value) and not re.search(rf"\bENV\b.*\b{name}=", command):
-                yield Leak(f"the history (build argument {name})", "a value")
+                yield Leak(f"the history ({name}=…)", "a value")
 
 
 def in_file(path: str, content: bytes) -> Iterator[Leak]:
@@ -161,11 +166,14 @@ def _kind_of_value(text: str) -> str | None:
 
 
 def _is_secret(name: str, value: str) -> bool:
-    """Tell a secret from a switch or a path: TOKENIZERS_PARALLELISM=false is none."""
-    is_plain = value.lower() in {"", "true", "false", "0", "1", "none"} or value.startswith(
-        ("/", "$")
+    """Tell a secret from a switch, a number, a path, what a shell puts in, and a model's <pad>."""
+    plain = value.strip("'\"")
+    is_none = (
+        plain.lower() in {"", "true", "false", "none"}
+        or (plain.isdigit() and len(plain) < _SECRET_DIGITS)
+        or plain.startswith(("/", "$", "`", "<", "[", "{"))
     )
-    return bool(_SECRET_NAME.search(name)) and not is_plain
+    return bool(_SECRET_NAME.search(name)) and not is_none
 
 
 def _start(command: str) -> str:

@@ -6,6 +6,7 @@ Judge what an image does with ``serve``, from its start to its end.
 """
 
 import random
+import re
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -19,8 +20,8 @@ from kennel.checking.catalogue import HOSTING, MODEL, of_part
 from kennel.checking.configuration import Image
 from kennel.checking.findings import Finding, Status, failed, passed, skipped, warned
 from kennel.checking.limits import Limits
-from kennel.checking.probe import PING, Address, Answer, Request
-from kennel.checking.servers import UNAVAILABLE, Server, Servers, Waited, last_line
+from kennel.checking.probe import CLOSED, PING, REFUSED, Address, Answer, Request
+from kennel.checking.servers import Server, Servers, Waited, last_line
 from kennel.checking.training import Say
 from kennel.errors import EngineError
 
@@ -37,7 +38,13 @@ NEED_MODEL: Final = (
     "serve-in-flight",
 )
 GIVE_MODEL: Final = "--model model.tar.gz gives one"
-REFUSED: Final = "refused"
+UNANSWERED: Final = (
+    "serve-bad-body",
+    "serve-content-type",
+    "serve-big-body",
+)  # where nobody answers
+IS_TEXT: Final = ("text/", "application/json", "application/jsonlines")
+_READ_ONLY: Final = re.compile("read-only|EROFS|permission denied", re.IGNORECASE)
 _POLL_S: Final = 0.2
 
 
@@ -97,7 +104,7 @@ def _checked(servers: Servers, image: Image, payload: Payload, say: Say) -> Iter
         waited = server.wait(servers.startup_s(), servers.limits.ping)
         if waited.ready_s is None and servers.model:
             servers = replace(servers, model_is_read_only=False)
-            server, waited, finding = _with_writable_model(servers, waited, stack, say)
+            server, waited, finding = _with_writable_model(servers, server, waited, stack, say)
             yield finding
         elif waited.ready_s is not None:
             yield passed("serve-model-read-only", _read_only(servers))
@@ -120,7 +127,7 @@ def _checked(servers: Servers, image: Image, payload: Payload, say: Say) -> Iter
             server.running, address, clients.request, usual.seconds, servers.limits
         )
         yield stopping.ending(stop)
-        yield stopping.in_flight(stop)
+        yield stopping.in_flight(stop, usual)
     yield from elsewhere.check(servers, image, waited.ready_s, say)
 
 
@@ -129,9 +136,12 @@ def _read_only(servers: Servers) -> str:
 
 
 def _with_writable_model(
-    servers: Servers, waited: Waited, stack: ExitStack, say: Say
+    servers: Servers, server: Server, waited: Waited, stack: ExitStack, say: Say
 ) -> tuple[Server, Waited, Finding]:
-    """Start once more with a model folder that can be written, to tell why it did not work."""
+    """Start once more with a model folder that can be written, if that may be why it did not."""
+    if waited.ended is None and not _READ_ONLY.search(waited.log):
+        why = "it does not get ready, and its log says nothing of it"
+        return server, waited, skipped("serve-model-read-only", why)
     say("hosting: once more, with a model folder that can be written")
     server = stack.enter_context(servers.server())
     again = server.wait(servers.startup_s(), servers.limits.ping)
@@ -178,12 +188,12 @@ class Clients:
                 thread.join(self.limits.invocation)
 
     def first_answer(self) -> tuple[Answer, float]:
-        """Return the first answer that is no error of the server, or the last, and its delay."""
+        """Return the first answer of a server that deals with it, or the last, and its delay."""
         began = time.monotonic()
         while True:
             delay_s = time.monotonic() - began
             answer = self.send(self.request)
-            if invocations.is_taken(answer) or time.monotonic() - began > self.limits.patience:
+            if invocations.is_served(answer) or time.monotonic() - began > self.limits.patience:
                 return answer, delay_s
             time.sleep(_POLL_S)
 
@@ -194,12 +204,23 @@ def _answered(
     """Ask a server that is ready, and return an answer as it usually is."""
     first, delay_s = clients.first_answer()
     yield not_ready(waited, first, delay_s)
-    yield invocations.invocation(first, what=payload.what, is_given=payload.is_given)
+    yield invocations.invocation(
+        first,
+        what=payload.what,
+        is_given=payload.is_given,
+        is_multi_model=configuration.is_multi_model(image),
+    )
     pings = clients.pings() + clients.pings_beside_invocations()
     yield invocations.pings(pings, clients.limits)
     yield invocations.connections(pings, clients.limits)
-    yield from _unusual(clients, image)
-    return clients.send(clients.request)
+    usual = clients.send(clients.request)
+    if usual.status is None or usual.status in invocations.MISSING:
+        for check_id in UNANSWERED:
+            yield skipped(check_id, "invocations are not answered")
+    else:
+        yield from _unusual(clients, usual)
+    yield from _other_services(clients, image)
+    return usual
 
 
 def not_ready(waited: Waited, first: Answer, delay_s: float) -> Finding:
@@ -207,36 +228,42 @@ def not_ready(waited: Waited, first: Answer, delay_s: float) -> Finding:
     Judge what /ping said before it could answer.
 
     Args:
-        first: The first answer of /invocations that was no error of the server.
+        first: The first answer of /invocations by which somebody dealt with it.
         delay_s: How long after the first 200 of /ping it was asked for.
     """
-    if delay_s > _POLL_S and invocations.is_taken(first):
+    if delay_s > _POLL_S and invocations.is_served(first):
         told = f"/ping answered 200, and invocations failed for {delay_s:.1f} s more"
         return failed("serve-not-ready", told, early_s=round(delay_s, 1))
-    if not invocations.is_taken(first):
+    if not invocations.is_served(first):
         return skipped("serve-not-ready", "invocations were never answered")
-    others = [a for a in waited.answers if a not in (REFUSED, str(UNAVAILABLE))]
+    # A web server before the program says 502, and some say 404: not ready, by any status
+    others = [a for a in waited.answers if a not in (REFUSED, CLOSED) and not a.isdigit()]
     told = ", then ".join([*waited.answers, "200"])
     if others:
         return warned("serve-not-ready", f"/ping: {told}")
     return passed("serve-not-ready", f"/ping: {told}")
 
 
-def _unusual(clients: Clients, image: Image) -> Iterator[Finding]:
-    """Send what clients should not send, and what other services ask."""
+def _unusual(clients: Clients, usual: Answer) -> Iterator[Finding]:
+    """Send what clients should not send."""
     request = clients.request
     noise = random.Random(0).randbytes(64)  # noqa: S311 - noise, not a secret
     yield invocations.bad_body(clients.send(replace(request, body=noise)))
     unknown = replace(request, headers={"Content-Type": UNKNOWN_TYPE})
     yield invocations.content_type(clients.send(unknown))
-    big = [(size, replace(request, body=_padded(request.body, size))) for size in BIG_MB]
-    yield invocations.big_bodies([(size, clients.send(one)) for size, one in big])
+    big = [(size, replace(request, body=_padded(request, size))) for size in BIG_MB]
+    yield invocations.big_bodies([(size, clients.send(one)) for size, one in big], usual)
+
+
+def _other_services(clients: Clients, image: Image) -> Iterator[Finding]:
+    """Ask what batch transforms and hosts of several models ask."""
     yield invocations.batch(clients.send(Request("GET", "/execution-parameters")))
-    is_multi = image.labels.get(contract.MULTI_MODELS_LABEL, "").lower() == "true"
-    models = clients.send(Request("GET", "/models")) if is_multi else None
+    is_multi_model = configuration.is_multi_model(image)
+    models = clients.send(Request("GET", "/models")) if is_multi_model else None
     yield invocations.multi_model(models)
 
 
-def _padded(body: bytes, size_mb: int) -> bytes:
-    """Return a body of *size_mb*: readers of pictures stop at a picture's end."""
-    return body + bytes(size_mb * 2**20 - len(body))
+def _padded(request: Request, size_mb: int) -> bytes:
+    """Return a body of *size_mb*: pictures have an end, and readers of text skip empty lines."""
+    filling = b"\n" if request.headers["Content-Type"].startswith(IS_TEXT) else b"\0"
+    return request.body + filling * (size_mb * 2**20 - len(request.body))

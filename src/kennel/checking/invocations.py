@@ -18,7 +18,8 @@ from kennel.checking.probe import Answer
 _TRACEBACK: Final = re.compile(
     rb'Traceback \(most recent call last\)|\bFile "[^"]+", line \d|^\s+at [\w.$]+\(', re.MULTILINE
 )
-_CLIENT, _SERVER = 400, 500
+_SERVER: Final = 500
+MISSING: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 MAX_PAYLOAD_MB: Final = 100  # of a batch transform, times its concurrency
 _TRANSFORM: Final = {"MaxConcurrentTransforms": int, "BatchStrategy": str, "MaxPayloadInMB": int}
 
@@ -31,6 +32,11 @@ def is_success(answer: Answer) -> bool:
 def is_taken(answer: Answer) -> bool:
     """Return whether the server could deal with it: 2xx, or 4xx for the client's mistake."""
     return answer.status is not None and answer.status < _SERVER
+
+
+def is_served(answer: Answer) -> bool:
+    """Return whether there is somebody who deals with invocations."""
+    return is_taken(answer) and answer.status not in MISSING
 
 
 def pings(answers: Sequence[Answer], limits: Limits) -> Finding:
@@ -55,19 +61,24 @@ def connections(answers: Sequence[Answer], limits: Limits) -> Finding:
     return judged("serve-connect", told, slowest_ms=round(1000 * slowest, 2))
 
 
-def invocation(answer: Answer, *, what: str, is_given: bool) -> Finding:
+def invocation(
+    answer: Answer, *, what: str, is_given: bool, is_multi_model: bool = False
+) -> Finding:
     """
     Judge the answer to a request that should be answered.
 
     Args:
         what: It was, for people.
         is_given: The user has given it, so that the image must know it.
+        is_multi_model: It may answer POST /models/NAME/invoke alone.
     """
     told = f"{answer} to {what} after {answer.seconds:.2f} s"
     if is_success(answer):
         return passed("serve-invocation", told, seconds=round(answer.seconds, 3))
     if answer.status is None:
         return failed("serve-invocation", f"{what}: {answer}")
+    if answer.status in MISSING and not is_multi_model:
+        return failed("serve-invocation", f"{answer} to POST /invocations")
     if not is_given:
         return skipped("serve-invocation", f"{told}: --request FILE gives one that it takes")
     return failed("serve-invocation", f"{told}: {excerpt(answer.body)}")
@@ -77,9 +88,9 @@ def bad_body(answer: Answer) -> Finding:
     """Judge the answer to a body that is no picture, nor anything else."""
     told = f"{answer} to 64 random bytes"
     if not is_taken(answer):
-        return failed("serve-bad-body", told)
+        return warned("serve-bad-body", told)
     if _TRACEBACK.search(answer.body):
-        return failed("serve-bad-body", f"{told}, with a traceback in the answer")
+        return warned("serve-bad-body", f"{told}, with a traceback in the answer")
     if is_success(answer):
         return skipped("serve-bad-body", f"{told}: it seems to take any body")
     return passed("serve-bad-body", f"{told}: {excerpt(answer.body)}")
@@ -88,25 +99,23 @@ def bad_body(answer: Answer) -> Finding:
 def content_type(answer: Answer) -> Finding:
     """Judge the answer to a Content-Type that nobody has."""
     told = f"{answer} to application/x-kennel-check"
-    if not is_taken(answer):
-        return failed("serve-content-type", told)
     if answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
         return passed("serve-content-type", told)
     return warned("serve-content-type", told)
 
 
-def big_bodies(answers: Sequence[tuple[int, Answer]]) -> Finding:
+def big_bodies(answers: Sequence[tuple[int, Answer]], usual: Answer) -> Finding:
     """
     Judge the answers to large bodies.
 
     Args:
-        answers: (MB, answer), the smaller first.
+        answers: (MB, answer).
+        usual: The answer to the same request as it is.
     """
-    refused = [(size, answer) for size, answer in answers if not _is_big_taken(answer)]
     told = ", ".join(f"{answer} to {size} MB" for size, answer in answers)
-    if not refused:
-        return passed("serve-big-body", told)
-    judged = failed if len(refused) == len(answers) else warned
+    if not is_taken(usual):
+        return skipped("serve-big-body", f"{told}, and {usual} to a small one as well")
+    judged = passed if all(_is_big_taken(answer) for _, answer in answers) else warned
     return judged("serve-big-body", told)
 
 
@@ -122,7 +131,7 @@ def batch(answer: Answer) -> Finding:
         return passed("serve-batch", f"{answer}: SageMaker's defaults hold")
     document = _json(answer.body)
     if not isinstance(document, dict):
-        return failed("serve-batch", f"no JSON object: {excerpt(answer.body)}")
+        return warned("serve-batch", f"no JSON object: {excerpt(answer.body)}")
     wrong = [
         f"{name} is {document[name]!r}"
         for name, kind in _TRANSFORM.items()

@@ -8,11 +8,14 @@ import http.client
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 Address = tuple[str, int]
 KEPT_BYTES: Final = 64 * 1024
+REFUSED: Final = "refused"
+CLOSED: Final = "closed without an answer"
 _UNREACHABLE_S: Final = 1.0
 
 
@@ -71,7 +74,8 @@ def _exchange(
     connection: http.client.HTTPConnection, request: Request, deadline: float
 ) -> tuple[int, bytes]:
     body = request.body or None
-    connection.request(request.method, request.path, body, dict(request.headers))
+    with suppress(BrokenPipeError, ConnectionResetError):  # the answer may come before the end
+        connection.request(request.method, request.path, body, dict(request.headers))
     socket_ = connection.sock  # the answer may close the connection's
     answer = connection.getresponse()
     parts, size = [], 0
@@ -91,9 +95,9 @@ def _exchange(
 def worded(error: Exception) -> str:
     """Return what went wrong, in a few words."""
     if isinstance(error, ConnectionRefusedError):
-        return "refused"
+        return REFUSED
     if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
-        return "closed without an answer"
+        return CLOSED
     if isinstance(error, http.client.HTTPException):
         return f"no HTTP ({type(error).__name__})"
     return str(error)

@@ -160,6 +160,9 @@ def packed(files: Archive, modes: Mapping[str, int]) -> IO[bytes]:
         files: A path that ends in a slash is an empty folder.
         modes: Folders that are there in any case. The folders above them and above files have
             those of a folder that everybody may write.
+
+    Raises:
+        DataError: A file cannot be read.
     """
     target = spooled()
     with tarfile.open(fileobj=target, mode="w") as archive:
@@ -186,9 +189,12 @@ def _add(archive: tarfile.TarFile, path: str, content: bytes | Path) -> None:
         member.size = len(content)
         archive.addfile(member, io.BytesIO(content))
     else:
-        member.size = content.stat().st_size
-        with content.open("rb") as file:
-            archive.addfile(member, file)
+        try:
+            member.size = content.stat().st_size
+            with content.open("rb") as file:
+                archive.addfile(member, file)
+        except OSError as error:
+            raise DataError(f"cannot read {content}: {error.strerror or error}") from error
 
 
 def _parents(paths: list[str]) -> Iterator[str]:

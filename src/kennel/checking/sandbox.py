@@ -6,7 +6,6 @@ folder of this machine is mounted, and no file on it becomes root's. The contain
 endpoints, which outlive a command, are kennel.local's.
 """
 
-import signal
 import tarfile
 import time
 import uuid
@@ -16,12 +15,15 @@ from pathlib import PurePosixPath
 from types import TracebackType
 from typing import IO, Final, Self
 
+from kennel.checking.interruptions import postponed
 from kennel.checking.samples import OPEN, folders, spooled
 from kennel.engine import Container, Engine, Found, Volume
 from kennel.errors import EngineError
 
 LABEL: Final = "kennel.check"
+_POLL_S: Final = 0.2
 _LOG_PIECES: Final = "200"
+_BUSY_S: Final = 10  # how long an engine may still be letting go of something
 
 
 @dataclass(frozen=True)
@@ -165,8 +167,9 @@ class Sandbox:
             below: The folder that its paths begin at; default: *target*.
         """
         name = f"{self._name}-{len(self._volumes)}"
-        self._volumes.append(name)  # before it is there: an interruption must not lose it
-        self._engine.make_volume(name, self._labels)
+        with postponed():
+            self._engine.make_volume(name, self._labels)
+            self._volumes.append(name)
         volume = Volume(name, target)
         # A container that is never started: it is how an engine is given files.
         carrier = self._create(Container(self.image, ("unused",), volumes=(volume,)))
@@ -200,17 +203,44 @@ class Sandbox:
         return Running(self._engine, made, container.port)
 
     def close(self) -> None:
-        """Remove what was made, also what is running; a second Ctrl-C waits until it is done."""
-        self._files.close()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        """
+        Remove what was made, also what is running; a second Ctrl-C waits until it is done.
+
+        Raises:
+            EngineError: Something is left, and how it is removed.
+        """
+        with postponed():
+            self._files.close()
+            deadline = time.monotonic() + _BUSY_S
+            while problem := self._removed():
+                if time.monotonic() > deadline:
+                    raise EngineError(f"left behind: {problem}", remedy=self._by_hand())
+                time.sleep(_POLL_S)
+
+    def _by_hand(self) -> str:
+        """Return the commands that remove what is left."""
+        ours = f"--filter label={LABEL}={self._name}"
+        return (
+            f"docker ps -aq {ours} | xargs -r docker rm -fv; "
+            f"docker volume ls -q {ours} | xargs -r docker volume rm"
+        )
+
+    def _removed(self) -> str:
+        """Remove what is left, and return why not all of it could be; empty: nothing is left."""
+        problem = ""
         try:
             for found in self._engine.containers(self._labels):
                 self._engine.remove(found.id)
-            while self._volumes:
-                self._engine.remove_volume(self._volumes[-1])
-                self._volumes.pop()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        except EngineError as error:
+            problem = error.problem
+        for name in list(self._volumes):
+            try:
+                self._engine.remove_volume(name)
+                self._volumes.remove(name)
+            except EngineError as error:
+                problem = error.problem
+        return problem
 
     def _create(self, container: Container) -> str:
-        return self._engine.create(replace(container, labels=self._labels))
+        with postponed():  # or the engine would go on to make what nobody knows of
+            return self._engine.create(replace(container, labels=self._labels))

@@ -20,7 +20,6 @@ from kennel.engine import Container
 
 PATHS: Final = ContainerPaths()
 OK: Final = 200
-UNAVAILABLE: Final = 503
 SAFE_PORT: Final = 14080
 SAFE_PORTS: Final = range(14000, 15000)
 _POLL_S: Final = 0.1

@@ -89,13 +89,21 @@ def ending(found: Stop) -> Finding:
     return passed("serve-stop", f"{found.ended}, {took_s} s after SIGTERM", took_s=took_s)
 
 
-def in_flight(found: Stop) -> Finding:
-    """Judge whether the requests in flight were answered."""
+def in_flight(found: Stop, usual: Answer) -> Finding:
+    """
+    Judge whether the requests in flight were answered.
+
+    Args:
+        usual: The answer to the same request before: its 5xx is no loss where that is one as well.
+    """
+    if usual.status is None:
+        return skipped("serve-in-flight", "invocations are not answered")
     count = len(found.in_flight)
     if not count:
         told = f"each of {REQUESTS} requests was answered before the signal arrived"
         return skipped("serve-in-flight", told)
-    lost = [one for one in found.in_flight if one.status is None or one.status >= _SERVER_ERROR]
+    worst = max(usual.status, _SERVER_ERROR - 1)
+    lost = [one for one in found.in_flight if one.status is None or one.status > worst]
     told = f"{count - len(lost)} of {count} answered after SIGTERM"
     if lost:
         told += f"; the others: {lost[0]}"

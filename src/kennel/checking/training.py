@@ -42,7 +42,7 @@ def check(trainings: Trainings, say: Say) -> Generator[Finding, None, Run | None
     typed = _typed_run(trainings, normal, say)
     good = next((run for run in (normal, typed) if run and run.ok), None)
     yield hyperparameters(trainings.hyperparameters, normal, typed)
-    yield exit_code(good or normal)
+    yield exit_code(good or normal, is_given=trainings.is_given)
     yield model(good)
     yield from _failure(trainings, normal, say)
     say("training: SIGTERM")
@@ -92,8 +92,14 @@ def hyperparameters(given: Mapping[str, str], normal: Run, typed_run: Run | None
     return skipped("train-hyperparameters", "the training failed, with strings as with numbers")
 
 
-def exit_code(run: Run) -> Finding:
-    """Judge how a training of good data ended."""
+def exit_code(run: Run, *, is_given: bool) -> Finding:
+    """
+    Judge how a training ended that should end well.
+
+    Args:
+        is_given: The user, or the image by its label, has said what it trains on. Else it may
+            be that it cannot train on pictures of ours; but one that leaves a model could.
+    """
     if run.ended is None:
         told = f"it still trained after {run.seconds:.0f} s: --set NAME=VALUE makes it shorter"
         return skipped("train-exit-code", told)
@@ -101,7 +107,10 @@ def exit_code(run: Run) -> Finding:
         told = f"exit code 0 after {run.seconds:.1f} s"
         return passed("train-exit-code", told, seconds=round(run.seconds, 1))
     told = f"{run.ended} after {run.seconds:.1f} s: {cause(run)}"
-    return failed("train-exit-code", told, exit_code=run.ended.exit_code)
+    if is_given or run.model_files:
+        return failed("train-exit-code", told, exit_code=run.ended.exit_code)
+    remedy = "--data DIR and --set NAME=VALUE give what it trains on, in place of our pictures"
+    return warned("train-exit-code", told, remedy=remedy, exit_code=run.ended.exit_code)
 
 
 def model(run: Run | None) -> Finding:
@@ -110,7 +119,8 @@ def model(run: Run | None) -> Finding:
         return skipped("train-model", "no training has ended well")
     if run.model_files == 0:
         return failed("train-model", f"exit code 0, and no file in {MODEL}")
-    told = f"{run.model_files} files, {run.model_bytes / 1e6:.1f} MB"
+    files = "1 file" if run.model_files == 1 else f"{run.model_files} files"
+    told = f"{files}, {run.model_bytes / 1e6:.1f} MB"
     return passed("train-model", told, files=run.model_files, bytes=run.model_bytes)
 
 
@@ -207,9 +217,13 @@ def restricted(check_id: str, run: Run) -> Finding:
 
 
 def cause(run: Run) -> str:
-    """Return what a run said of its end: the last error in its log, else the last line."""
-    found = _CAUSE.findall(run.log)
-    lines = [line for line in run.log.splitlines() if line.strip()]
+    """Return what a run said of its end: in its failure file, else at the end of its log."""
+    told = (run.failure or "").strip()
+    if told and not told.startswith(TRACEBACK):
+        return quoted(told)
+    text = told or run.log
+    found = _CAUSE.findall(text)
+    lines = [line for line in text.splitlines() if line.strip()]
     return quoted(found[-1] if found else lines[-1] if lines else "it wrote nothing")
 
 

@@ -65,6 +65,7 @@ class Trainings:
     content: Archive  # of the channels
     hyperparameters: Mapping[str, str]
     limits: Limits
+    is_given: bool = True  # what it trains on, by who knows the image
 
     def normal(self, hyperparameters: Mapping[str, Any] | None = None) -> Run:
         """Train with the given hyperparameters, or with those that it was given."""

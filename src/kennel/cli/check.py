@@ -6,6 +6,7 @@ Exit code 0: nothing failed; 1: something did; 2: nothing could be checked.
 
 import argparse
 import json
+import re
 import signal
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 CANNOT = 2
+_INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
 COLOURS = {Status.PASS: "green", Status.FAIL: "bold red", Status.WARN: "yellow", Status.SKIP: "dim"}
 
 
@@ -57,6 +59,10 @@ def _options(args: argparse.Namespace) -> Options:
         raise SettingsError(
             "--inference-ami-version alone does not say where the image runs",
             remedy="--instance-type ml.g5.xlarge",
+        )
+    if args.instance_type and not _INSTANCE_TYPE.fullmatch(args.instance_type):
+        raise SettingsError(
+            f"--instance-type {args.instance_type!r}", expected="one such as ml.g5.xlarge"
         )
     return Options(
         train=args.train,
