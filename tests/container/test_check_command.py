@@ -19,6 +19,7 @@ from kennel.engine import connect
 
 KENNEL = Path(sysconfig.get_path("scripts")) / "kennel"
 UNENDING = 'ENTRYPOINT ["python3", "-c", "import time; print(1, flush=True); time.sleep(600)"]'
+EMPTY = "FROM scratch\nCOPY Dockerfile /"  # nothing to read, which is most of the time
 SHORT = {"epochs": "1", "weights": "none", "image-size": "64"}
 # Reading gigabytes takes minutes; the tests of small images do it.
 LIMITS = Limits(layers=0)
@@ -40,7 +41,7 @@ def test_a_failure_is_exit_code_1_and_the_table_says_what_to_do(build_image):
     """
     The table names the check, what was seen, and what to do about it, within 80 columns.
     """
-    ran = kennel(build_image("USER nobody"), "--no-run", COLUMNS="80")
+    ran = kennel(build_image(f"{EMPTY}\nUSER nobody"), "--no-run", COLUMNS="80")
 
     assert ran.returncode == 1, ran.stderr
     assert "fail  user" in ran.stdout
@@ -52,7 +53,7 @@ def test_the_json_report_has_every_check(build_image):
     """
     With --strict a warning is exit code 1 as well.
     """
-    name = build_image("HEALTHCHECK CMD true")
+    name = build_image(f"{EMPTY}\nHEALTHCHECK CMD true")
 
     ran = kennel(name, "--no-run", "--json")
     strict = kennel(name, "--no-run", "--json", "--strict")
@@ -77,6 +78,8 @@ def report_remedy(report):
         (["x"], {"DOCKER_HOST": "unix:///nowhere.sock"}, "no Docker engine answers"),
         (["x", "--set", "epochs"], {}, "--set 'epochs'"),
         (["x", "--inference-ami-version", "nonsense"], {}, "invalid choice"),
+        (["x", "--instance-type", "g5.xlarge"], {}, "--instance-type 'g5.xlarge'"),
+        ([""], {}, "there is no image ''"),
         ([], {}, "required: IMAGE"),
     ],
 )

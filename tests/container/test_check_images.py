@@ -32,7 +32,7 @@ LIMITS = Limits(
     startup=3,
     stop_training=1.5,
     stop_serving=2.5,
-    ping=1,
+    ping=0.7,
     connect=2,
     invocation=5,
     first_output=2,
@@ -42,7 +42,8 @@ LIMITS = Limits(
 )
 
 
-BROKEN = {
+BROKEN = {  # what takes longest first
+    "serve-ping": {"serve-ping": "fail"},
     "train-hyperparameters": {"train-hyperparameters": "fail"},
     "train-exit-code": {"train-exit-code": "fail"},
     "train-model": {"train-model": "fail"},
@@ -55,11 +56,10 @@ BROKEN = {
     "train-read-only-root": {"train-read-only-root": "warn"},
     "serve-ready": {"serve-ready": "fail"},
     "serve-not-ready": {"serve-not-ready": "fail"},
-    "serve-ping": {"serve-ping": "fail"},
-    "serve-bad-body": {"serve-bad-body": "fail"},
-    "serve-traceback": {"serve-bad-body": "fail"},
+    "serve-bad-body": {"serve-bad-body": "warn"},
+    "serve-traceback": {"serve-bad-body": "warn"},
     "serve-content-type": {"serve-content-type": "warn"},
-    "serve-big-body": {"serve-big-body": "fail"},
+    "serve-big-body": {"serve-big-body": "warn"},
     "serve-model-read-only": {"serve-model-read-only": "fail"},
     "serve-stop": {"serve-stop": "fail"},
     "serve-in-flight": {"serve-in-flight": "fail"},
@@ -69,7 +69,25 @@ BROKEN = {
     "serve-read-only-root": {"serve-read-only-root": "warn"},
     "serve-batch": {"serve-batch": "fail"},
 }
-AT_ONCE = 4  # they wait for containers more than they compute
+RUNS = {  # name -> arguments of checked
+    "good": {"limits": Limits(settle=0.2), "train": True, "serve": True},
+    "without-python": {"base": "FROM scratch\nCOPY program.py /opt/", "train": True, "serve": True},
+    "without-port-label": {
+        "base": GOOD.replace("accept-bind-to-port", "something-else"),
+        "serve": True,
+        "model": True,
+    },
+    "without-model": {"serve": True},
+    "without-model-503": {"lines": "ENV BROKEN=serve-without-model", "serve": True},
+    **{
+        name: {
+            "lines": f"ENV BROKEN={name}",
+            **({"train": True} if name.startswith("train") else {"serve": True, "model": True}),
+        }
+        for name in BROKEN
+    },
+}
+AT_ONCE = 6  # they wait for containers more than they compute
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +110,15 @@ def checked(engine, build_shared_image):
 
 @pytest.fixture(scope="module")
 def reports(request, checked, model):
-    """What came of the broken images that this run asks for, several at once."""
-    asked = {item.callspec.params.get("broken") for item in request.session.items if on_us(item)}
+    """Return the function that waits for one of RUNS; those that are asked for run side by side."""
+    asked = {item.callspec.params.get("run") for item in request.session.items if on_us(item)}
 
-    def run(name):
-        role = {"train": True} if name.startswith("train") else {"serve": True, "model": model}
-        return checked(f"ENV BROKEN={name}", **role)
+    def run(arguments):
+        return checked(**{**arguments, "model": model} if "model" in arguments else arguments)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {name: pool.submit(run, name) for name in BROKEN if name in asked}
+        begun = {name: pool.submit(run, RUNS[name]) for name in RUNS if name in asked}
+        yield lambda name: begun[name].result(timeout=300)
 
 
 def on_us(item):
@@ -132,21 +150,20 @@ def evidence(report, name):
     return next(f.evidence for f in report.findings if f.check.id == name)
 
 
-@pytest.mark.parametrize("broken", BROKEN)
-def test_an_image_that_breaks_one_promise_fails_that_check_alone(reports, broken):
+@pytest.mark.parametrize("run", BROKEN)
+def test_an_image_that_breaks_one_promise_fails_that_check_alone(reports, run):
     """
     Each check finds what it is for, and nothing else complains.
     """
-    report = reports[broken].result(timeout=300)
-
-    assert complaints(report) == BROKEN[broken]
+    assert complaints(reports(run)) == BROKEN[run]
 
 
-def test_an_image_that_keeps_the_contract_passes(checked):
+@pytest.mark.parametrize("run", ["good"])
+def test_an_image_that_keeps_the_contract_passes(reports, run):
     """
     Every check passes, and the model that was trained is served; only multi-model is not claimed.
     """
-    report = checked(limits=Limits(settle=0.2), train=True, serve=True)
+    report = reports(run)
 
     assert complaints(report) == {}
     assert [f.check.id for f in report.of("skip")] == ["serve-multi-model"]
@@ -205,8 +222,9 @@ def test_cuda_is_found_in_the_files(checked):
     The runtime's metadata tells the version, and the instance type's driver is compared with it.
     """
     report = checked(
-        f"COPY metadata /opt/site-packages/{CUDA}",
+        f"FROM scratch\nCOPY metadata /opt/site-packages/{CUDA}",
         files={"metadata": "Name: nvidia-cuda-runtime-cu12"},
+        base="",
         limits=Limits(),
         run=False,
         host=Host("ml.g5.xlarge"),
@@ -216,34 +234,34 @@ def test_cuda_is_found_in_the_files(checked):
     assert "CUDA 12.8 (nvidia-cuda-runtime) needs driver 525" in evidence(report, "cuda")
 
 
-def test_an_image_without_python_and_shell_is_judged_as_well(checked):
+@pytest.mark.parametrize("run", ["without-python"])
+def test_an_image_without_a_program_is_judged_as_well(reports, run):
     """
     What cannot start is a failure of the start; the rest is skipped, and nothing hangs.
     """
-    report = checked(base="LABEL nothing=else", train=True, serve=True)
+    report = reports(run)
 
     assert {"train-start": "fail", "serve-start": "fail"}.items() <= complaints(report).items()
     assert "not found" in evidence(report, "train-start")
 
 
-def test_a_port_label_that_is_missing_warns(checked, model):
+@pytest.mark.parametrize("run", ["without-port-label"])
+def test_a_port_label_that_is_missing_warns(reports, run):
     """
     Without the label SageMaker names no port, and so nobody tries one.
     """
-    base = GOOD.replace("accept-bind-to-port", "something-else")
-
-    report = checked(base=base, serve=True, model=model)
+    report = reports(run)
 
     assert complaints(report) == {"serve-port-label": "warn"}
     assert "without the label" in evidence(report, "serve-port")
 
 
-@pytest.mark.parametrize("lines", ["", "ENV BROKEN=serve-without-model"])
-def test_what_needs_a_model_is_skipped_without_one(checked, lines):
+@pytest.mark.parametrize("run", ["without-model", "without-model-503"])
+def test_what_needs_a_model_is_skipped_without_one(reports, run):
     """
     Whether it ends or answers 503, an image that lacks a model has not failed: the report says so.
     """
-    report = checked(lines, serve=True)
+    report = reports(run)
 
     assert complaints(report) == {}
     assert "--model model.tar.gz" in evidence(report, "serve-invocation")

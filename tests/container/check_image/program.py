@@ -62,7 +62,7 @@ def fail(error):
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/ping":
-            time.sleep(1.3 if BROKEN == "serve-ping" else 0)
+            time.sleep(0.8 if BROKEN == "serve-ping" else 0)
             self.answer(200 if is_ready() or BROKEN == "serve-not-ready" else 503)
         elif self.path == "/execution-parameters" and BROKEN == "serve-batch":
             parameters = {"MaxConcurrentTransforms": 8, "MaxPayloadInMB": 50}
