@@ -6,29 +6,26 @@ there is a folder with its output and a note of its container; the container's l
 so that whoever finds the one finds the other, and neither is left without the other.
 """
 
-import json
 import logging
 import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from kennel.contract import MAX_INSTANCES
 from kennel.engine import Container, Engine, Found, Image, StartError
 from kennel.engine.values import LOOPBACK, registry
 from kennel.errors import EngineError, LocalServerError
-from kennel.local.runtimes import containers
+from kennel.local.runtimes import containers, notes
 from kennel.local.runtimes.containers import BASE, Machine
 from kennel.local.runtimes.follower import Follower
-from kennel.local.runtimes.left import NOTE_FILE
 from kennel.local.runtimes.protocol import Launch, State, Status
 
 LOG = logging.getLogger(__name__)
@@ -172,13 +169,13 @@ class DockerRuntime:
         made = self._create(container)
         note = {"container": made, "image": launch.image, "network": container.network}
         (folder / OUTPUT_FILE).touch()
-        write_note(folder, note)
+        notes.write(folder, note)
         try:
             self.engine().start(made)
         except StartError as error:
             words = containers.start_problem(error.problem)
             (folder / OUTPUT_FILE).write_text(f"{words}\n")
-            write_note(folder, note | {"exit_code": error.exit_code})
+            notes.write(folder, note | {"exit_code": error.exit_code})
         except EngineError as error:
             if REFUSED_LIMIT not in error.problem or not container.ulimits:
                 raise
@@ -215,7 +212,7 @@ class DockerRuntime:
     def poll(self, launch_id: str) -> State:
         """Return where the launch stands now: RUNNING until all of its output is there."""
         with self._lock:
-            note = read_note(self.folder / launch_id)
+            note = notes.read(self.folder / launch_id)
             if note is None:
                 return State(Status.ABSENT)
             if "exit_code" in note:
@@ -266,7 +263,7 @@ class DockerRuntime:
         self.wait(launch_id, KILL_WAIT_S)
 
     def _signal(self, launch_id: str, name: str) -> None:
-        note = read_note(self.folder / launch_id)
+        note = notes.read(self.folder / launch_id)
         if note is not None:
             self.engine().signal(note["container"], name)
 
@@ -274,8 +271,8 @@ class DockerRuntime:
         """Kill what runs of the launch, and remove its container and its folder."""
         folder = self.folder / launch_id
         with self._lock:
-            note = read_note(folder) or {}
-            (folder / NOTE_FILE).unlink(missing_ok=True)  # or a poll would follow it again
+            note = notes.read(folder) or {}
+            notes.remove(folder)  # or a poll would follow it again
             self._let_go(launch_id)
         try:
             self.engine().remove(containers.name(self.folder, launch_id))
@@ -296,7 +293,7 @@ class DockerRuntime:
 
     def known(self, launch_id: str) -> bool:
         """Return whether the launch was started here."""
-        return (self.folder / launch_id / NOTE_FILE).exists()
+        return notes.read(self.folder / launch_id) is not None
 
     def running(self) -> dict[str, str]:
         """Return the launches that run: id → role."""
@@ -329,7 +326,7 @@ class DockerRuntime:
         return self.engine().containers({containers.STATE_LABEL: str(self.folder)})
 
     def _is_known(self, found: Found) -> bool:
-        note = read_note(self.folder / found.labels[containers.LAUNCH_LABEL])
+        note = notes.read(self.folder / found.labels[containers.LAUNCH_LABEL])
         return note is not None and note["container"] == found.id
 
 
@@ -348,21 +345,6 @@ def unseen(root: Path) -> LocalServerError:
         expected="an engine that shares this machine's files",
         remedy="kennel local start --runtime process",
     )
-
-
-def write_note(folder: Path, note: Mapping[str, Any]) -> None:
-    """Write a launch's note, whole or not at all."""
-    draft = folder / f"{NOTE_FILE}.partial"
-    draft.write_text(json.dumps(note))
-    draft.replace(folder / NOTE_FILE)
-
-
-def read_note(folder: Path) -> dict[str, Any] | None:
-    """Return a launch's note, None where there is none."""
-    try:
-        return dict(json.loads((folder / NOTE_FILE).read_text()))
-    except FileNotFoundError:
-        return None
 
 
 def booted() -> datetime:

@@ -7,16 +7,14 @@ Docker's part is therefore imported where a launch was a container, and there on
 from contextlib import closing
 from pathlib import Path
 
-from kennel.local.runtimes import process
+from kennel.local.runtimes import notes, process
 from kennel.local.runtimes.process import ProcessRuntime
 from kennel.local.runtimes.protocol import Runtime
-
-NOTE_FILE = "container.json"  # in the folder of a launch that was a container's
 
 
 def runtime(folder: Path) -> Runtime:
     """Return what can end the launches below *folder*."""
-    if not has_containers(folder):
+    if not notes.is_any(folder):
         return ProcessRuntime(folder)
     from kennel.local.runtimes import choice  # noqa: PLC0415 - a quarter of a second
 
@@ -30,15 +28,10 @@ def running(folder: Path) -> dict[str, str]:
     An engine that does not answer runs nothing.
     """
     processes = process.running(folder)
-    if not has_containers(folder):
+    if not notes.is_any(folder):
         return processes
     from kennel import engine  # noqa: PLC0415 - a quarter of a second
     from kennel.local.runtimes.docker import DockerRuntime  # noqa: PLC0415 - likewise
 
     with closing(DockerRuntime(folder, engine.connect)) as docker:  # which tidies nothing up
         return processes | docker.running()
-
-
-def has_containers(folder: Path) -> bool:
-    """Return whether a launch below *folder* is a container's; no engine is asked."""
-    return any(folder.glob(f"*/{NOTE_FILE}"))
