@@ -1,6 +1,8 @@
 """The model for CPUs without torch is made from torch's own, and answers as that does."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -181,3 +183,36 @@ def test_damaged_openvino_files_are_named(tmp_path, damage, says):
 
     with pytest.raises(ArtifactError, match=says):
         openvino_model.verify(tmp_path, artifact.describe(tmp_path))
+
+
+SIGNALLED = """
+import gc, signal, sys
+from pathlib import Path
+from kennel.vision import openvino_model
+
+signal.signal(signal.SIGTERM, lambda *_: print("heard"))
+first = openvino_model.compiled(Path(sys.argv[1]), threads=1)
+second = openvino_model.compiled(Path(sys.argv[1]), threads=1)
+for model in ("first", "second"):
+    del globals()[model]
+    gc.collect()
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_a_process_hears_signals_after_its_models_are_gone(tmp_path):
+    """
+    Two models that go in the order in which they came left a signal stack behind that was unmapped.
+    """
+    saved(tmp_path, "resnet18", 32)
+    trained.convert(tmp_path)
+
+    ended = subprocess.run(  # noqa: S603 - ourselves
+        [sys.executable, "-c", SIGNALLED, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (ended.returncode, ended.stdout) == (0, "heard\n")

@@ -5,8 +5,10 @@ No torch. The files are written by kennel.vision.trained.
 """
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,7 +67,7 @@ def compiled(folder: Path, *, threads: int) -> Logits:
     openvino = library()
     path = folder / OPENVINO_FILES[0]
     try:
-        model = openvino.Core().compile_model(path, "CPU", _settings(threads))
+        model = _core(os.getpid()).compile_model(path, "CPU", _settings(threads))
     except RuntimeError as error:
         raise ArtifactError(
             f"OpenVINO {openvino.__version__} cannot use {path}: {_reason(error)}",
@@ -73,6 +75,17 @@ def compiled(folder: Path, *, threads: int) -> Logits:
             remedy=REMEDY,
         ) from error
     return lambda images: model(images)[0]
+
+
+@cache
+def _core(_pid: int) -> Any:  # noqa: ANN401 - of a module without types
+    """
+    Return OpenVINO's core, the same one as long as this process lives; a fork gets its own.
+
+    It gives the thread an alternate signal stack, and unmaps that stack with itself while the
+    thread still has it: the next signal that Python handles would then end the process.
+    """
+    return library().Core()
 
 
 def _settings(threads: int) -> dict[str, Any]:
