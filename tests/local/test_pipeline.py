@@ -279,7 +279,10 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(home, server, d
     assert server
     long = ("--data", data, "--weights", "none", "--set", "epochs=10000", "--set", "image-size=32")
     command = [*KENNEL, "local", "run", "--", *KENNEL, "train", *map(str, long)]
-    with subprocess.Popen(command, cwd=home, stderr=subprocess.PIPE, text=True) as following:  # noqa: S603 - ourselves
+    bounded = {**os.environ, "KENNEL_TRAIN_MAX_RUNTIME_S": "60"}  # each epoch is a checkpoint
+    with subprocess.Popen(  # noqa: S603 - ourselves
+        command, cwd=home, env=bounded, stderr=subprocess.PIPE, text=True
+    ) as following:
         said = read_until(following, "hyperparameters: ")
         following.send_signal(signal.SIGINT)
         rest = following.stderr.read()
