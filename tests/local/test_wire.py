@@ -333,7 +333,7 @@ def test_unsigned_requests_may_only_read_objects(request_, bucket, aws):
         ("s3", "get_object_attributes", {"Bucket": "b", "Key": "k", "ObjectAttributes": ["ETag"]}),
         ("iam", "list_users", {}),
         ("ec2", "describe_instances", {}),
-        ("ecr", "get_authorization_token", {}),
+        ("ecr", "describe_registry", {}),
         ("lambda", "list_functions", {}),
         ("route53", "list_hosted_zones", {}),
         ("cloudwatch", "list_metrics", {}),
