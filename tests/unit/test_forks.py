@@ -73,11 +73,11 @@ def test_a_fork_leaves_without_the_parents_goodbyes(tmp_path):
     mark = tmp_path / "ended"
     goodbye = atexit.register(mark.touch)
     try:
-        forks.call(lambda: "")
+        fork = int(forks.call(lambda: str(os.getpid())))
 
         assert not mark.exists()
-        with pytest.raises(ChildProcessError):
-            os.waitpid(-1, os.WNOHANG)
+        with pytest.raises(ChildProcessError):  # it has been waited for
+            os.waitpid(fork, os.WNOHANG)
     finally:
         atexit.unregister(goodbye)
 
