@@ -19,13 +19,16 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
+import boto3
 import docker
 import numpy as np
 import pytest
 import requests
 from PIL import Image
 
-from kennel.contract import ContainerPaths
+from kennel.contract import TRAINING_LOG_GROUP, ContainerPaths
+from kennel.local import daemon, layout
+from kennel.local.runtimes import containers
 
 HERE = Path(__file__).parent
 REQUIRED = bool(os.environ.get("KENNEL_REQUIRE_ENGINE"))
@@ -334,3 +337,109 @@ def serve_image(engine):
 def serve_gpu_image(engine):
     """The serving image for GPUs, as KENNEL_GPU_IMAGE names it."""
     return built(engine, os.environ["KENNEL_GPU_IMAGE"])
+
+
+class Trainings:
+    """
+    Jobs of kennel's training image on a local server, whose bucket has the pictures.
+
+    Args:
+        engine: The Docker engine.
+        image: The training image.
+        state: The server's folder.
+        pictures: Path below ``/opt/ml`` → body.
+    """
+
+    BUCKET = "trainings"
+    PATIENCE_S = 180  # far above what anything here takes, on a busy machine too
+
+    def __init__(self, engine, image, state, pictures):
+        self.engine, self.image, self.state = engine, image, state
+        self.names = []
+        self.url = daemon.start(state, 0, "docker").url
+        self.session = boto3.Session("kennel-test", "kennel-test", region_name="us-east-1")
+        self.aws("s3").create_bucket(Bucket=self.BUCKET)
+        for path, body in pictures.items():
+            key = path.removeprefix("input/data/")
+            self.aws("s3").put_object(Bucket=self.BUCKET, Key=key, Body=body)
+
+    def aws(self, service):
+        """Return a client of the server."""
+        return self.session.client(service, endpoint_url=self.url)
+
+    def start(self, name, hyperparameters, *, hosts=1, **more):
+        """Start a job; *more* is of its request."""
+        self.names.append(name)
+        request = {
+            "TrainingJobName": name,
+            "RoleArn": "arn:aws:iam::000000000000:role/sagemaker",
+            "AlgorithmSpecification": {"TrainingImage": self.image, "TrainingInputMode": "File"},
+            "HyperParameters": hyperparameters,
+            "InputDataConfig": [self.channel(name) for name in ("train", "validation", "test")],
+            "OutputDataConfig": {"S3OutputPath": f"s3://{self.BUCKET}/output"},
+            "ResourceConfig": {
+                "InstanceType": "ml.m5.large",
+                "InstanceCount": hosts,
+                "VolumeSizeInGB": 1,
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        }
+        self.aws("sagemaker").create_training_job(**request | more)
+
+    def channel(self, split):
+        """Return the channel of a split."""
+        source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{self.BUCKET}/{split}/"}
+        return {"ChannelName": split, "DataSource": {"S3DataSource": source}}
+
+    def until(self, fact):
+        """Wait until *fact* returns something true, and return that."""
+        deadline = time.monotonic() + self.PATIENCE_S
+        while not (found := fact()):
+            assert time.monotonic() < deadline, "it never came to be"
+            time.sleep(0.05)
+        return found
+
+    def ended(self, name):
+        """Wait until a job has ended, and return its description."""
+        sagemaker = self.aws("sagemaker")
+
+        def look():
+            job = sagemaker.describe_training_job(TrainingJobName=name)
+            return job if job["TrainingJobStatus"] not in ("InProgress", "Stopping") else None
+
+        return self.until(look)
+
+    def log(self, name, streams=""):
+        """Return what a job has said so far, in the streams whose names begin so."""
+        logs = self.aws("logs")
+        try:
+            events = logs.filter_log_events(
+                logGroupName=TRAINING_LOG_GROUP, logStreamNamePrefix=f"{name}/{streams}"
+            )["events"]
+        except logs.exceptions.ResourceNotFoundException:
+            return ""
+        return "\n".join(event["message"] for event in events)
+
+    def containers(self):
+        """Return the server's containers."""
+        mine = {"label": f"{containers.STATE_LABEL}={self.state / layout.RUNTIME}"}
+        return self.engine.containers.list(all=True, filters=mine)
+
+    def close(self):
+        """Stop every job, then the server, and leave nothing in the engine."""
+        sagemaker = self.aws("sagemaker")
+        for name in self.names:
+            with suppress(sagemaker.exceptions.ClientError):  # it has ended
+                sagemaker.stop_training_job(TrainingJobName=name)
+            self.ended(name)
+        daemon.stop(self.state, everything=True)
+        for left in self.containers():
+            left.remove(force=True)
+
+
+@pytest.fixture(scope="module")
+def trainings(engine, train_image, pictures, tmp_path_factory):
+    """Kennel's training in containers: see Trainings."""
+    found = Trainings(engine, train_image, tmp_path_factory.mktemp("trainings") / "s", pictures)
+    yield found
+    found.close()
