@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from kennel.errors import HyperparameterError, JobError
-from kennel.training import checkpoint, loop, precision
+from kennel.training import checkpoint, checkpoint_files, loop, precision
 from kennel.training.checkpoint import Identity, Keeper
 from kennel.training.group import Alone
 from kennel.training.hyperparameters import Hyperparameters
@@ -72,7 +72,7 @@ def test_without_a_checkpoint_the_run_starts_from_the_beginning(tmp_path, capsys
     """
     assert checkpoint.restore(tmp_path / "none", fresh(), IDENTITY) is None
     (tmp_path / "model-3.ckpt").write_text("of another program")
-    (tmp_path / checkpoint.PARTIAL).write_text("of a run that was killed while it wrote")
+    (tmp_path / checkpoint_files.PARTIAL).write_text("of a run that was killed while it wrote")
     assert capsys.readouterr().out == ""
 
     assert checkpoint.restore(tmp_path, fresh(), IDENTITY) is None
@@ -85,6 +85,7 @@ def test_without_a_checkpoint_the_run_starts_from_the_beginning(tmp_path, capsys
         pytest.param(lambda data: data[: len(data) // 2], id="truncated"),
         pytest.param(lambda _: b"", id="empty"),
         pytest.param(lambda data: data[:600] + b"\xff" + data[601:], id="one-byte"),
+        pytest.param(lambda data: b"K" + data[1:], id="no-header"),
     ],
 )
 def test_a_torn_checkpoint_gives_way_to_the_one_before(tmp_path, damage):
@@ -115,13 +116,15 @@ def test_the_newest_is_the_furthest_in_the_run(tmp_path):
     assert (len(state.history), state.step) == (10, 0)
 
 
-def test_the_last_two_are_kept(tmp_path):
+def test_the_last_two_are_kept_under_two_names(tmp_path):
     """
-    A long run does not fill the disk, and one torn file does not cost it everything.
+    A long run does not fill the disk or the bucket; one torn file does not cost it everything.
     """
-    names = [checkpoint.save(tmp_path, trained(epochs=n), IDENTITY).name for n in (1, 2, 3, 4)]
+    paths = [checkpoint.save(tmp_path, trained(epochs=n), IDENTITY) for n in (1, 2, 3, 4)]
 
-    assert files(tmp_path) == names[-2:]
+    assert paths[:2] == paths[2:]
+    assert files(tmp_path) == [path.name for path in paths[2:]]
+    assert [checkpoint_files.place_of(path) for path in paths[2:]] == [(3, 0), (4, 0)]
 
 
 def test_a_crash_while_writing_leaves_the_one_before(tmp_path):
@@ -259,8 +262,9 @@ def test_what_was_just_written_is_never_removed(tmp_path):
     """
     Not even where torn files from further on in the run are in the way.
     """
-    for place, digest in [("00007-0000000", "0" * 16), ("00008-0000000", "1" * 16)]:
-        (tmp_path / f"checkpoint-{place}-{digest}.pt").write_bytes(b"torn")
+    for epochs in (4, 5):
+        torn = checkpoint.save(tmp_path, trained(epochs=epochs), IDENTITY)
+        torn.write_bytes(torn.read_bytes()[:-100])
 
     path = checkpoint.save(tmp_path, trained(epochs=3), IDENTITY)
 
@@ -290,8 +294,7 @@ def test_a_frozen_backbone_is_left_out(tmp_path):
     saved.best = loop.changing(saved.model)
     path = checkpoint.save(tmp_path, saved, IDENTITY)
 
-    document = torch.load(path, weights_only=True)
-    assert set(document["model"]) == {"2.weight", "2.bias"}
+    assert set(checkpoint_files.read(path)["model"]) == {"2.weight", "2.bias"}
     checkpoint.restore(tmp_path, state, IDENTITY)
     torch.testing.assert_close(
         loop.changing(state.model), loop.changing(saved.model), rtol=0, atol=0

@@ -1,35 +1,25 @@
 """
 Checkpoints: all that a run needs to go on as if it had not been stopped.
 
-A file's name holds its place in the run and the digest of its contents, so that a torn one, ours or
-one that was restored from S3 in part, is known before it is read. The platform restores the folder
-before the start and syncs it while the job runs. The model that is deployed is another file: see
+The platform restores the folder before the start and syncs it while the job runs. The files
+themselves are checkpoint_files.py's. The model that is deployed is another file: see
 kennel.vision.artifact.
 """
 
-import hashlib
-import os
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from kennel.errors import HyperparameterError, JobError
-from kennel.training import loop
+from kennel.training import checkpoint_files, loop
 from kennel.training.group import ALONE, Group
 from kennel.training.hyperparameters import Hyperparameters, differences
 from kennel.training.log import say
 from kennel.training.loop import Epoch, State
 
-FORMAT = 2
-KEPT = 2  # the newest, and the one before in case it is torn
-DIGEST_CHARS = 16
-NAME = re.compile(r"checkpoint-(\d{5})-(\d{7})-([0-9a-f]{16})\.pt")
-PARTIAL = ".checkpoint.partial"
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,7 @@ class Keeper:
         apply(document, state)
         if self._group.rank:
             state.totals.sums.zero_()  # they are counted in the first rank's
-        say(f"checkpoint {name}: going on from epoch {len(state.history) + 1}")
+        say(f"{name}: going on from epoch {len(state.history) + 1}, step {state.step + 1}")
 
     def save(self, state: State) -> str:
         """Write a checkpoint, whose totals are all ranks', and return its name."""
@@ -71,7 +61,7 @@ class Keeper:
 
 def save(folder: Path, state: State, identity: Identity) -> Path:
     """
-    Write a checkpoint, whole or not at all, and remove all but this and the last before it.
+    Write a checkpoint, whole or not at all; it and the last before it are kept.
 
     Returns:
         The file. A crash at any moment leaves the one before.
@@ -79,30 +69,23 @@ def save(folder: Path, state: State, identity: Identity) -> Path:
     Raises:
         JobError: The disk has no room for it, or the folder cannot be written to.
     """
-    partial = folder / PARTIAL
+    place = len(state.history), state.step
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(partial, _document(state, identity))
+        return checkpoint_files.write(folder, _document(state, identity), place)
     except (OSError, RuntimeError) as error:
         # torch hides the cause behind a complaint of its own about the file's length.
         cause = error if isinstance(error, OSError) else error.__context__
         if not isinstance(cause, OSError):
             raise
         with suppress(OSError):
-            partial.unlink()
+            (folder / checkpoint_files.PARTIAL).unlink()
         raise JobError(
             f"cannot write a checkpoint in {folder}: {cause.strerror}",
-            expected=f"room for {KEPT + 1} checkpoints, and the right to write there",
+            expected=f"room for {len(checkpoint_files.NAMES) + 1} checkpoints,"
+            " and the right to write there",
             remedy="a larger VolumeSizeInGB",
         ) from error
-    place = f"{len(state.history):05}-{state.step:07}"
-    path = folder / f"checkpoint-{place}-{_digest(partial)}.pt"
-    partial.replace(path)
-    _sync(folder)
-    others = [other for other in _files(folder) if other != path]
-    for old in others[KEPT - 1 :]:
-        old.unlink(missing_ok=True)
-    return path
 
 
 def restore(folder: Path, state: State, identity: Identity) -> Path | None:
@@ -135,22 +118,14 @@ def newest(folder: Path, identity: Identity) -> tuple[Path, dict[str, Any]] | No
     Raises:
         HyperparameterError: It is of a run with other hyperparameters or other data.
     """
-    for name in _foreign(folder):
+    for name in checkpoint_files.foreign(folder):
         say(f"{name} is no checkpoint of kennel's: left alone")
-    for path in _files(folder):
-        document = _read(path)
+    for path in checkpoint_files.newest_first(folder):
+        document = checkpoint_files.read(path)
         if document is not None:
             _require_same(document, identity, folder)
             return path, document
     return None
-
-
-def _write(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a file that is on the disk itself when this returns."""
-    with path.open("wb") as file:
-        torch.save(document, file)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _document(state: State, identity: Identity) -> dict[str, Any]:
@@ -182,32 +157,6 @@ def apply(document: Mapping[str, Any], state: State) -> None:
     state.best = document["best"]
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return the checkpoints, the newest first."""
-    if not folder.is_dir():
-        return []
-    found = [path for path in folder.iterdir() if NAME.fullmatch(path.name)]
-    newest_written = {path: path.stat().st_mtime_ns for path in found}
-    return sorted(found, key=lambda path: (path.name[:24], newest_written[path]), reverse=True)
-
-
-def _foreign(folder: Path) -> list[str]:
-    """Return the names of what others left in the folder."""
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return sorted(name for name in names if name != PARTIAL and not NAME.fullmatch(name))
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """Return the contents, or None after removing the file if it is torn."""
-    match = NAME.fullmatch(path.name)
-    if match is None or _digest(path) != match[3]:
-        say(f"checkpoint {path.name} is torn: removed, trying the one before")
-        path.unlink(missing_ok=True)
-        return None
-    document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return document
-
-
 def _require_same(document: Mapping[str, Any], identity: Identity, folder: Path) -> None:
     changed = differences(document["hyperparameters"], identity.hyperparameters)
     if document["class_names"] != list(identity.class_names):
@@ -227,17 +176,3 @@ def _require_same(document: Mapping[str, Any], identity: Identity, folder: Path)
             expected="the same run; epochs may grow, and workers may change",
             remedy="another S3Uri in CheckpointConfig, or the hyperparameters as they were",
         )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGEST_CHARS]
-
-
-def _sync(folder: Path) -> None:
-    """Let the rename itself survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -117,7 +117,7 @@ def _train(state: State, keeper: Keeper, job: Job, stop: Stop, group: Group) -> 
         return fit(state, stage, prepare.recipe(job), stop, on_epoch)
     except Stopped:
         state.totals = state.totals.over(group)
-        say(f"stopped: checkpoint {keeper.save(state)}")
+        say(f"stopped: {keeper.save(state)}: epoch {len(state.history) + 1}, {state.step} steps")
         return "stopped"
 
 
