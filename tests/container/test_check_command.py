@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sysconfig
-import tarfile
 import time
 from pathlib import Path
 
@@ -151,8 +150,7 @@ def test_the_serving_image_keeps_the_contract(serve_image, trained, tmp_path):
     blocks, _ = trained.itself.get_archive("/opt/ml/model")
     with (tmp_path / "model.tar").open("wb") as file:
         file.writelines(blocks)
-    with tarfile.open(tmp_path / "model.tar") as archive:
-        archive.extractall(tmp_path, filter="data")
+    subprocess.run(["/bin/tar", "-xf", "model.tar"], cwd=tmp_path, check=True)
     made = shutil.make_archive(str(tmp_path / "archive"), "gztar", tmp_path / "model")
 
     left = complaints(serve_image, serve=True, model=Path(made))

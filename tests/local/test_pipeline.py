@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from pathlib import Path
 
@@ -205,8 +204,8 @@ def evaluated(trained, aws, tmp_path):
     """Return the probability that the training's own evaluation gives a picture's class."""
     location = Location.parse(trained[0]["artifact"])
     aws("s3").download_file(location.bucket, location.key, str(tmp_path / "model.tar.gz"))
-    with tarfile.open(tmp_path / "model.tar.gz") as archive:
-        archive.extractall(tmp_path / "model", filter="data")
+    (tmp_path / "model").mkdir()
+    subprocess.run(["/bin/tar", "-xzf", "../model.tar.gz"], cwd=tmp_path / "model", check=True)
     model, described = load(tmp_path / "model")
     serving = described.preprocessing
     reading = Reading(serving, serving, 1, 0, 0, torch.device("cpu"))

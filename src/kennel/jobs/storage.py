@@ -4,6 +4,8 @@ S3 as the jobs need it: addresses, folders, buckets, archives that a job left.
 Takes clients, opens none. Uploading a dataset stands in kennel.datasets.stage.
 """
 
+import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -94,10 +96,12 @@ def outputs(described: dict[str, Any]) -> Location:
 
 def unpack(s3: Client, archive: Location, target: Path) -> list[Path]:
     """
-    Fetch a .tar.gz and unpack it into *target*; return its files.
+    Fetch a .tar.gz and unpack it into *target*; return its files and links.
+
+    Not by extractall, whose filters Debian 12's Python (3.11.2) does not have yet.
 
     Raises:
-        JobError: There is no such object.
+        JobError: There is no such object, or something in it leads outside of *target*.
     """
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile() as file:
@@ -109,8 +113,36 @@ def unpack(s3: Client, archive: Location, target: Path) -> list[Path]:
             raise
         file.seek(0)
         with tarfile.open(fileobj=file, mode="r:gz") as tar:
-            tar.extractall(target, filter="data")
-            return [target / member.name for member in tar.getmembers() if member.isfile()]
+            return [_extract(tar, member, target) for member in tar if not member.isdir()]
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> Path:
+    """Write one member, as a new file or link, never through one that is there."""
+    path = Path(os.path.normpath(target / member.name))
+    _require_inside(path.parent, target, member.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    if member.issym():
+        _require_inside(path.parent / member.linkname, target, member.name)
+        path.symlink_to(member.linkname)
+        return path
+    try:
+        contents = tar.extractfile(member)
+    except KeyError:
+        contents = None
+    if contents is None:
+        raise JobError(
+            f"{member.name!r} in the archive is no file",
+            expected="files, folders, and links among them",
+        )
+    with contents, path.open("wb") as file:
+        shutil.copyfileobj(contents, file)
+    return path
+
+
+def _require_inside(path: Path, target: Path, name: str) -> None:
+    if not path.resolve().is_relative_to(target.resolve()):
+        raise JobError(f"{name!r} in the archive leads outside of its own folder")
 
 
 def has_metadata(s3: Client, location: Location, name: str, value: str) -> bool:
