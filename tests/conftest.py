@@ -1,10 +1,17 @@
 """What every kind of test shares: AWS's own service model as the judge of requests."""
 
 import re
+import signal
 
 import botocore.session
 import pytest
 from botocore.validate import ParamValidator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Hear SIGINT, in what a test starts as well: a shell's job in the background is born deaf."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def problems(value, shape, at="request"):

@@ -98,15 +98,15 @@ def test_an_interruption_leaves_nothing_behind(engine, build_image, sent):
     Neither containers nor volumes are left, and the exit code is that of an interruption.
     """
     name = build_image(UNENDING)
-    process = subprocess.Popen(  # noqa: S603 - ours
+    with subprocess.Popen(  # noqa: S603 - ours
         [KENNEL, "check", name, "--train"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    try:
-        mark = running(engine, engine.images.get(name).id)
-        process.send_signal(sent)
-        process.communicate(timeout=60)
-    finally:
-        process.kill()
+    ) as process:
+        try:
+            mark = running(engine, engine.images.get(name).id)
+            process.send_signal(sent)
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
 
     assert process.returncode == 130
     ours = {"label": f"{LABEL}={mark}"}
