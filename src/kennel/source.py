@@ -2,7 +2,7 @@
 What the images are made from, as one short digest: whether an image has this tree's code.
 
 ``scripts/build_image.sh`` runs this file and puts what it prints into the image's label;
-kennel.cli.images compares. A commit cannot tell: it has no word for changes that are in none.
+kennel.cli.outdated compares. A commit cannot tell: it has no word for changes that are in none.
 """
 
 import hashlib

@@ -14,15 +14,16 @@ MAY_IMPORT = {
     "contract": set(),
     "cuda_compat": set(),
     "source": set(),
+    "unpacking": {"errors"},
     "settings": BASE,
     "vision": BASE | {"torch", "torchvision", "openvino", "PIL"},
     "datasets": BASE | {"vision", "PIL", "sklearn", "rich"},
     "training": BASE
     | {"cuda_compat", "vision", "datasets", "torch", "torchvision", "PIL", "sagemaker_training"},
     "serving": BASE | {"cuda_compat", "vision", "torch", "PIL", "sagemaker_inference", "mms"},
-    "jobs": BASE | {"settings", "boto3", "botocore", "rich"},
+    "jobs": BASE | {"unpacking", "settings", "boto3", "botocore", "rich"},
     "engine": BASE | {"docker", "requests"},
-    "local": BASE | {"engine", "botocore", "uvicorn"},
+    "local": BASE | {"unpacking", "engine", "botocore", "uvicorn"},
     "checking": BASE | {"engine"},
     "cli": BASE
     | {"settings", "source", "datasets", "jobs", "local", "engine", "checking", "training"}

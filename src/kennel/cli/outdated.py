@@ -7,6 +7,7 @@ change: so whoever starts a job is told. Without containers it is the tree's own
 
 import os
 from collections.abc import Mapping
+from contextlib import closing
 
 from kennel import source
 from kennel.errors import EngineError, LocalServerError
@@ -67,9 +68,8 @@ def labels_of(image: str) -> Mapping[str, str] | None:
     from kennel import engine  # noqa: PLC0415 - slow to import, and AWS needs none
 
     try:
-        client = engine.connect()
-        found = client.image(image)
-        client.close()
+        with closing(engine.connect()) as client:
+            found = client.image(image)
     except EngineError:
         return None
     return None if found is None else found.labels

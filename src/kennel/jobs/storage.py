@@ -4,9 +4,6 @@ S3 as the jobs need it: addresses, folders, buckets, archives that a job left.
 Takes clients, opens none. Uploading a dataset stands in kennel.datasets.stage.
 """
 
-import os
-import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +12,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from kennel import contract
-from kennel.errors import JobError, SettingsError
+from kennel import contract, unpacking
+from kennel.errors import ArtifactError, JobError, SettingsError
 from kennel.jobs.clients import Client
 from kennel.jobs.failures import code_of, is_missing
 
@@ -98,10 +95,8 @@ def unpack(s3: Client, archive: Location, target: Path) -> list[Path]:
     """
     Fetch a .tar.gz and unpack it into *target*; return its files and links.
 
-    Not by extractall, whose filters Debian 12's Python (3.11.2) does not have yet.
-
     Raises:
-        JobError: There is no such object, or something in it leads outside of *target*.
+        JobError: There is no such object, it is torn, or something in it leads outside of *target*.
     """
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile() as file:
@@ -112,37 +107,10 @@ def unpack(s3: Client, archive: Location, target: Path) -> list[Path]:
                 raise JobError(f"there is nothing at {archive}") from error
             raise
         file.seek(0)
-        with tarfile.open(fileobj=file, mode="r:gz") as tar:
-            return [_extract(tar, member, target) for member in tar if not member.isdir()]
-
-
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> Path:
-    """Write one member, as a new file or link, never through one that is there."""
-    path = Path(os.path.normpath(target / member.name))
-    _require_inside(path.parent, target, member.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    if member.issym():
-        _require_inside(path.parent / member.linkname, target, member.name)
-        path.symlink_to(member.linkname)
-        return path
-    try:
-        contents = tar.extractfile(member)
-    except KeyError:
-        contents = None
-    if contents is None:
-        raise JobError(
-            f"{member.name!r} in the archive is no file",
-            expected="files, folders, and links among them",
-        )
-    with contents, path.open("wb") as file:
-        shutil.copyfileobj(contents, file)
-    return path
-
-
-def _require_inside(path: Path, target: Path, name: str) -> None:
-    if not path.resolve().is_relative_to(target.resolve()):
-        raise JobError(f"{name!r} in the archive leads outside of its own folder")
+        try:
+            return unpacking.unpack(file, target)
+        except ArtifactError as error:
+            raise JobError(f"{archive}: {error}") from error
 
 
 def has_metadata(s3: Client, location: Location, name: str, value: str) -> bool:

@@ -1,22 +1,22 @@
 """
-model.tar.gz and output.tar.gz: packed fast, unpacked safely.
+model.tar.gz and output.tar.gz: packed fast, unpacked complete or not at all.
 
-What an archive holds is the containers' business (kennel.vision.artifact).
+What may be in one is kennel.unpacking's matter; what an archive holds is the containers' business
+(kennel.vision.artifact).
 """
 
 import os
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
-from typing import IO
+from pathlib import Path
 
+from kennel import unpacking
 from kennel.errors import ArtifactError
+from kennel.unpacking import EXECUTABLE_MODE, FILE_MODE
 
 GZIP_LEVEL = 1  # weights hardly compress, so a higher level costs seconds and saves nothing
 DIRECTORY_MODE = 0o755
-FILE_MODE = 0o644
-EXECUTABLE_MODE = 0o755
 READ_ONLY = 0o555  # of what is unpacked: several containers may share a file
 
 
@@ -116,8 +116,6 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     Unpack a gzipped tar archive into a new *folder* of read-only files, complete or not at all.
 
-    Of members with the same name the last one counts.
-
     Raises:
         ArtifactError: It is torn, no such archive, or one of its members leads outside.
     """
@@ -125,79 +123,12 @@ def unpack(archive: Path, folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                extract(tar, member, partial)
-        check_links(partial)
-    except (tarfile.TarError, EOFError, OSError) as error:
+        with archive.open("rb") as file:
+            written = unpacking.unpack(file, partial)
+    except ArtifactError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise ArtifactError(
-            f"{archive.name} cannot be unpacked: {error}", expected="a gzipped tar archive"
-        ) from error
-    except ArtifactError:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        raise ArtifactError(f"{archive.name}: {error}") from error
+    for path in written:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & READ_ONLY)
     partial.rename(folder)
-
-
-def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Write one member: a file, a folder, or a link that stays inside; Debian 12 has no filters."""
-    target = inside(folder, member.name, member)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if member.isdir():
-        target.mkdir(exist_ok=True)
-        return
-    target.unlink(missing_ok=True)
-    if member.issym():
-        inside(folder, str(PurePosixPath(member.name).parent / member.linkname), member)
-        target.symlink_to(member.linkname)
-    elif member.isreg() or member.islnk():
-        with contents(tar, member) as source, target.open("xb") as file:
-            shutil.copyfileobj(source, file)
-        target.chmod((EXECUTABLE_MODE if member.mode & 0o111 else FILE_MODE) & READ_ONLY)
-    else:
-        raise unsafe(member)
-
-
-def contents(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    """Open a file of the archive, or the one that a hard link names."""
-    try:
-        source = tar.extractfile(member)
-    except KeyError as error:
-        raise ArtifactError(
-            f"{member.name!r} in the archive is a link to {member.linkname!r}, which is not in it",
-            expected="the file itself before its links",
-        ) from error
-    if source is None:
-        raise unsafe(member)
-    return source
-
-
-def inside(folder: Path, name: str, member: tarfile.TarInfo) -> Path:
-    """Return where *name* leads below *folder*, links on the way included."""
-    path = folder / name
-    if not leads_inside(path, folder):
-        raise unsafe(member)
-    return path
-
-
-def leads_inside(path: Path, folder: Path) -> bool:
-    """Return whether *path* ends up in *folder*, links on the way included, if they end at all."""
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
-
-
-def check_links(folder: Path) -> None:
-    """Look at every link again: what one leads to may have become a link after it."""
-    for root, directories, files in os.walk(folder):
-        for name in [*directories, *files]:
-            path = Path(root) / name
-            if path.is_symlink() and not leads_inside(path, folder):
-                raise unsafe(tarfile.TarInfo(str(path.relative_to(folder))))
-
-
-def unsafe(member: tarfile.TarInfo) -> ArtifactError:
-    """Return the error for a member that an archive of a model should not have."""
-    return ArtifactError(
-        f"{member.name!r} in the archive leads outside of it, or is a device",
-        expected="files, folders and links that stay inside",
-    )

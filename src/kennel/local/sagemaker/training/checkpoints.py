@@ -17,7 +17,8 @@ from kennel.local.s3.mounts import undownloadable
 from kennel.local.s3.objects import Objects
 from kennel.local.s3.tree import BLOCKED
 from kennel.local.sagemaker import s3_uri
-from kennel.local.sagemaker.archive import as_text, leads_inside
+from kennel.local.sagemaker.archive import as_text
+from kennel.unpacking import leads_inside
 
 Stamp = tuple[int, int, int]  # inode, size, modification time
 

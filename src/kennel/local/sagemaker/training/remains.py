@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kennel.contract import ContainerPaths
-from kennel.local.sagemaker.archive import leads_inside
+from kennel.unpacking import leads_inside
 
 BASE = ContainerPaths().root
 
