@@ -14,6 +14,45 @@ def interruptible():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def few_digits(tmp_path_factory):
+    """A few handwritten digits of each class, in three splits: 12, 3 and 3."""
+    from kennel.datasets import digits  # noqa: PLC0415 - slow to import, and few need it
+
+    folder = tmp_path_factory.mktemp("data") / "few-digits"
+    digits.write(folder)
+    for split, kept in {"train": 12, "valid": 3, "test": 3}.items():
+        for name in (folder / split).iterdir():
+            for path in sorted(name.iterdir())[kept:]:
+                path.unlink()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def noisy_pictures(tmp_path_factory):
+    """
+    Return ``noisy_pictures(counts, size_px, noise, shift)``, which makes a folder of splits.
+
+    Two classes, dark and light: below *noise* in every channel, and above by *shift*.
+    """
+    import numpy as np  # noqa: PLC0415 - slow to import, and few need it
+    from PIL import Image  # noqa: PLC0415
+
+    def make(counts, size_px=36, noise=90, shift=150):
+        folder = tmp_path_factory.mktemp("pictures")
+        draws = np.random.default_rng(0)
+        for split, count in counts.items():
+            for shade, name in enumerate(["dark", "light"]):
+                (folder / split / name).mkdir(parents=True)
+                for number in range(count):
+                    pixels = draws.integers(0, noise, (size_px, size_px, 3)) + shift * shade
+                    picture = Image.fromarray(pixels.astype(np.uint8))
+                    picture.save(folder / split / name / f"{number}.png")
+        return folder
+
+    return make
+
+
 def problems(value, shape, at="request"):
     """Yield what botocore's validator lets through: enums, patterns, maximum lengths and values."""
     match shape.type_name:

@@ -6,26 +6,12 @@ import sys
 
 import pytest
 
-from kennel.datasets import digits
 from kennel.local import daemon
 
 KENNEL = [sys.executable, "-c", "import sys; from kennel.cli import main; sys.exit(main())"]
-KEPT = {"train": 12, "valid": 3, "test": 3}  # pictures of a class
 TRAIN = ("--weights", "none", "--set", "image-size=32", "--set", "epochs=1", "--set", "lr=0.001")
 RUNTIMES = ("docker", "process")
 AT = ("--endpoint", "pipeline")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """A few digits of each class, in three splits."""
-    folder = tmp_path_factory.mktemp("data") / "few-digits"
-    digits.write(folder)
-    for split, kept in KEPT.items():
-        for name in (folder / split).iterdir():
-            for path in sorted(name.iterdir())[kept:]:
-                path.unlink()
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -57,21 +43,21 @@ def kennel(home, *args):
 
 
 @pytest.fixture(scope="module")
-def trained(homes, data):
+def trained(homes, few_digits):
     """What ``kennel train --json`` says, by runtime."""
     return {
-        name: json.loads(kennel(home, "train", "--data", data, *TRAIN, "--json"))
+        name: json.loads(kennel(home, "train", "--data", few_digits, *TRAIN, "--json"))
         for name, home in homes.items()
     }
 
 
 @pytest.fixture(scope="module")
-def predicted(homes, trained, data):
+def predicted(homes, trained, few_digits):
     """What ``kennel predict --json`` says of the test pictures, by runtime."""
     found = {}
     for name, home in homes.items():
         kennel(home, "deploy", trained[name]["job"], *AT)
-        told = kennel(home, "predict", data / "test", "--top", "10", *AT, "--json")
+        told = kennel(home, "predict", few_digits / "test", "--top", "10", *AT, "--json")
         found[name] = json.loads(told)
         kennel(home, "delete", *AT)
     return found
@@ -99,7 +85,7 @@ def test_a_container_answers_what_a_process_answers(predicted):
     """
     docker, process = (predicted[name] for name in RUNTIMES)
 
-    assert len(docker) == 10 * KEPT["test"]
+    assert len(docker) == 30
     for one, other in zip(docker, process, strict=True):
         assert one["image"] == other["image"]
         assert probabilities(one) == pytest.approx(probabilities(other), abs=1e-3)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from kennel.contract import ContainerPaths
 from kennel.training import checkpoint_files
@@ -40,18 +39,9 @@ GONE_S = 60  # what the issue of a lost rank may take
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
+def dataset(noisy_pictures):
     """Noisy pictures of two classes; of 26 for training, the last batch has two."""
-    folder = tmp_path_factory.mktemp("pictures")
-    generator = torch.Generator().manual_seed(0)
-    for split, count in [("train", 13), ("validation", 6), ("test", 4)]:
-        for shade, name in enumerate(["dark", "light"]):
-            (folder / split / name).mkdir(parents=True)
-            for number in range(count):
-                noise = torch.randint(0, 90, (36, 36, 3), dtype=torch.uint8, generator=generator)
-                picture = Image.fromarray((noise + 150 * shade).numpy())
-                picture.save(folder / split / name / f"{number}.png")
-    return folder
+    return noisy_pictures({"train": 13, "validation": 6, "test": 4})
 
 
 def lay_out(root, dataset, hosts=("localhost",), current="localhost", **changes):

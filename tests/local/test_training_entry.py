@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from kennel.contract import FAILURE_REASON_CHARS, ContainerPaths
 from kennel.vision import trained
@@ -33,18 +32,9 @@ PATIENCE_S = 100  # far above what anything here takes, on a busy machine too
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
+def dataset(noisy_pictures):
     """Noisy pictures of two classes, in three split folders."""
-    folder = tmp_path_factory.mktemp("pictures")
-    generator = torch.Generator().manual_seed(0)
-    for split, count in [("train", 12), ("validation", 6), ("test", 4)]:
-        for shade, name in enumerate(["dark", "light"]):
-            (folder / split / name).mkdir(parents=True)
-            for number in range(count):
-                noise = torch.randint(0, 90, (36, 36, 3), dtype=torch.uint8, generator=generator)
-                picture = Image.fromarray((noise + 150 * shade).numpy())
-                picture.save(folder / split / name / f"{number}.png")
-    return folder
+    return noisy_pictures({"train": 12, "validation": 6, "test": 4})
 
 
 def lay_out(root, hyperparameters, dataset=None):

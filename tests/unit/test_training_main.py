@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch.nn.functional import cross_entropy
 
 from kennel.contract import ContainerPaths
@@ -28,18 +27,9 @@ COUNTS = {"train": 8, "valid": 6, "test": 5}
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
+def dataset(noisy_pictures):
     """Noise of two kinds, hard to tell apart."""
-    folder = tmp_path_factory.mktemp("pictures")
-    generator = torch.Generator().manual_seed(0)
-    for split, count in COUNTS.items():
-        for shade, name in enumerate(["dark", "light"]):
-            (folder / split / name).mkdir(parents=True)
-            for number in range(count):
-                noise = torch.randint(0, 200, (32, 32, 3), dtype=torch.uint8, generator=generator)
-                picture = Image.fromarray((noise + 20 * shade).numpy())
-                picture.save(folder / split / name / f"{number}.png")
-    return folder
+    return noisy_pictures(COUNTS, size_px=32, noise=200, shift=20)
 
 
 @pytest.fixture

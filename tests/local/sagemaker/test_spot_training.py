@@ -8,7 +8,6 @@ import time
 
 import pytest
 import torch
-from PIL import Image
 
 from kennel.local.runtimes import shim
 
@@ -28,18 +27,10 @@ PATIENCE_S = 120  # far above what anything here takes, on a busy machine too
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def pictures(noisy_pictures):
     """Noisy pictures of two classes in three splits: key → PNG."""
-    generator, found = torch.Generator().manual_seed(0), {}
-    for split, count in [("train", 12), ("validation", 6), ("test", 4)]:
-        for shade, name in enumerate(["dark", "light"]):
-            for number in range(count):
-                size = (36, 36, 3)
-                noise = torch.randint(0, 90, size, dtype=torch.uint8, generator=generator)
-                packed = io.BytesIO()
-                Image.fromarray((noise + 150 * shade).numpy()).save(packed, "PNG")
-                found[f"{split}/{name}/{number}.png"] = packed.getvalue()
-    return found
+    folder = noisy_pictures({"train": 12, "validation": 6, "test": 4})
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.png")}
 
 
 @pytest.fixture(scope="module")
