@@ -16,18 +16,39 @@ MAY_IMPORT = {
     "source": set(),
     "unpacking": {"errors"},
     "settings": BASE,
+    "pages": {"errors"},
+    "tuning": BASE | {"pages", "optuna"},
     "vision": BASE | {"torch", "torchvision", "openvino", "PIL"},
     "datasets": BASE | {"vision", "PIL", "sklearn", "rich"},
     "training": BASE
-    | {"cuda_compat", "vision", "datasets", "torch", "torchvision", "PIL", "sagemaker_training"},
+    | {
+        "cuda_compat",
+        "vision",
+        "datasets",
+        "tuning",
+        "torch",
+        "torchvision",
+        "PIL",
+        "sagemaker_training",
+    },
     "serving": BASE | {"cuda_compat", "vision", "torch", "PIL", "sagemaker_inference", "mms"},
-    "jobs": BASE | {"unpacking", "settings", "boto3", "botocore", "rich"},
+    "jobs": BASE | {"unpacking", "settings", "tuning", "boto3", "botocore", "rich"},
     "engine": BASE | {"docker", "requests"},
-    "local": BASE | {"unpacking", "engine", "botocore", "uvicorn"},
+    "local": BASE | {"unpacking", "engine", "tuning", "botocore", "uvicorn"},
     "checking": BASE | {"engine"},
     "cli": BASE
-    | {"settings", "source", "datasets", "jobs", "local", "engine", "checking", "training"}
-    | {"rich"},
+    | {
+        "settings",
+        "source",
+        "datasets",
+        "jobs",
+        "local",
+        "engine",
+        "checking",
+        "training",
+        "tuning",
+    }
+    | {"rich", "tomlkit"},
 }
 OURS = {path.stem for path in SRC.iterdir() if path.suffix == ".py" or path.is_dir()}
 GUARDED = {name for allowed in MAY_IMPORT.values() for name in allowed} | OURS

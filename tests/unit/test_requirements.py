@@ -10,8 +10,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PINNED = {
-    "requirements/dev.txt": ["train", "serve", "local", "dev"],
-    "docker/train/requirements.txt": ["train"],
+    "requirements/dev.txt": ["tune", "train", "serve", "local", "dev"],
+    "docker/train/requirements.txt": ["tune", "train"],
     "docker/serve/requirements-cpu.txt": ["serve"],
     "docker/serve/requirements-gpu.txt": ["serve", "serve-gpu"],
 }

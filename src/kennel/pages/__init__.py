@@ -1,0 +1,3 @@
+"""
+Pages that need nothing but a browser: one HTML file with its charts, and no network.
+"""
