@@ -19,6 +19,16 @@ HYPERPARAMETER_KEY_CHARS = 256
 HYPERPARAMETER_VALUE_CHARS = 2500
 RESERVED_HYPERPARAMETER_PREFIXES = ("sagemaker_", "_tuning_objective_metric")  # the toolkit's own
 
+# Tuning ("Quotas" of automatic model tuning, and the service model)
+MAX_TUNED_HYPERPARAMETERS = 30
+MAX_CATEGORIES = 30  # values of one categorical range
+RANGE_VALUE_CHARS = 256  # of a bound or a category
+HYPERBAND_MAX_RESOURCE = 20_000  # epochs
+# Where Hyperband finds MaxResource among the static hyperparameters when it is not given
+EPOCH_HYPERPARAMETERS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
+TUNING_FAILURES_AT_START = 5  # "No training job succeeded after 5 attempts"
+TUNING_ENDED = frozenset({"Completed", "Failed", "Stopped"})
+
 # Training
 MAX_INSTANCES = 100  # of one job, whatever the account's quota
 FAILURE_REASON_CHARS = 1024  # DescribeTrainingJob keeps this much of the failure file
@@ -43,6 +53,15 @@ METRIC_DEFINITIONS: Mapping[str, str] = MappingProxyType(
         "test_accuracy": r"Test set: Average accuracy: ([0-9.]+)",
     }
 )
+
+# Tuning ("Resource limits for automatic model tuning"; the rest from the service model)
+TUNING_NAME_CHARS = 32
+MAX_TRIALS = 750  # training jobs of one tuning job
+MAX_PARALLEL_TRIALS = 100  # at most, by a raised quota; 10 without
+MAX_TUNING_S = 15_768_000  # ResourceLimits.MaxRuntimeInSeconds
+MAX_METRICS = 40  # MetricDefinitions
+METRIC_REGEX_CHARS = 500
+TUNING_ENDED = frozenset({"Completed", "Failed", "Stopped", "DeleteFailed"})
 
 # Hosting
 SERVING_PORT = 8080

@@ -8,6 +8,7 @@ Every error that kennel raises on purpose.
   │   ├── ImageError            bytes that are not a picture we can read (HTTP 400)
   │   └── ArtifactError         a model artifact is missing parts, or torn
   ├── RequestError              a client's mistake in a request to an endpoint, with its HTTP status
+  ├── TuningError               a range, a limit or a strategy of a tuning job is impossible
   ├── JobError                  a job or an endpoint ended badly, or was not found
   ├── LocalServerError          the local server cannot start, or does not answer
   ├── EngineError               the Docker engine does not answer, or does not do what is asked
@@ -79,6 +80,10 @@ class RequestError(KennelError):
     ) -> None:
         super().__init__(problem, expected=expected, remedy=remedy)
         self.status = status
+
+
+class TuningError(KennelError):
+    """A range, a limit or a strategy of a tuning job is impossible."""
 
 
 class JobError(KennelError):
