@@ -6,6 +6,19 @@ judges them. Hyperparameters are only carried here: kennel.training.hyperparamet
 """
 
 from kennel.settings.load import FILE_NAME, load
-from kennel.settings.model import Aws, Data, Deploy, Images, Local, Settings, Train
+from kennel.settings.model import Aws, Data, Deploy, Images, Local, Settings, Train, Tune
+from kennel.settings.ranges import Range
 
-__all__ = ["FILE_NAME", "Aws", "Data", "Deploy", "Images", "Local", "Settings", "Train", "load"]
+__all__ = [
+    "FILE_NAME",
+    "Aws",
+    "Data",
+    "Deploy",
+    "Images",
+    "Local",
+    "Range",
+    "Settings",
+    "Train",
+    "Tune",
+    "load",
+]

@@ -5,6 +5,7 @@ Which settings there are stands in ``model``; where values are looked for in ``l
 """
 
 import dataclasses
+import math
 import re
 import types
 import typing
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from kennel.errors import SettingsError
+from kennel.settings import ranges
 from kennel.settings.model import Settings
+from kennel.settings.ranges import Range
 
 TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -72,7 +75,9 @@ def _values(section: str, kind: type, layer: Layer) -> Iterator[tuple[str, objec
         hint = fields(section)[field.name]
         if is_table(hint):
             inside = {k: v for (s, k), v in layer.items() if s == f"{section}.{field.name}"}
-            yield field.name, {key: text(found) for key, found in inside.items()}
+            if inside:
+                read = range_ if typing.get_args(hint)[1] is Range else text
+                yield field.name, {key: read(found) for key, found in inside.items()}
         elif (section, field.name) in layer:
             yield field.name, judge(layer[section, field.name], hint, field.metadata)
 
@@ -85,6 +90,14 @@ def text(found: Found) -> str:
         case str() | int() | float():
             return str(found.value)
     raise SettingsError(f"{found.origin} is {found.value!r}", expected="a text, number or boolean")
+
+
+def range_(found: Found) -> Range:
+    """Return a range of the user's own names."""
+    made = ranges.read(found.value)
+    if made is None:
+        raise _wrong(found, f"a range: {ranges.FORMS}")
+    return made
 
 
 def judge(found: Found, hint: object, metadata: Mapping[str, Any]) -> object:
@@ -109,9 +122,21 @@ def _typed(found: Found, kind: object) -> object:
         if not re.fullmatch(r"-?\d{1,18}", str(value)):
             raise _wrong(found, "a whole number")
         return int(str(value))
+    if kind is float:
+        return _number(found)
     if not isinstance(value, str | Path):
         raise _wrong(found, "a text in quotes")
     return found.base / Path(value).expanduser() if kind is Path else str(value)
+
+
+def _number(found: Found) -> float:
+    try:
+        number = float(str(found.value))
+    except ValueError:
+        raise _wrong(found, "a number") from None
+    if not math.isfinite(number):
+        raise _wrong(found, "a number")
+    return number
 
 
 def _wrong(found: Found, expected: str) -> SettingsError:

@@ -19,6 +19,7 @@ from kennel.settings.model import Settings
 FILE_NAME = "kennel.toml"
 ENVIRONMENT_PREFIX = "KENNEL_"
 OPTIONS = "the command line"
+HYPERPARAMETERS = ("train.hyperparameters", "tune.ranges")  # tables whose keys are their names
 
 Section = Mapping[str, object]
 Document = Mapping[str, Section]
@@ -150,7 +151,7 @@ def _key(section: str, rest: str) -> str:
 
 def _own_name(section: str, key: str) -> str:
     """Spell a hyperparameter one way, so that batch_size here overrides batch-size there."""
-    if section != "train.hyperparameters" or key.startswith(RESERVED_HYPERPARAMETER_PREFIXES):
+    if section not in HYPERPARAMETERS or key.startswith(RESERVED_HYPERPARAMETER_PREFIXES):
         return key
     return key.replace("_", "-")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from kennel import contract
 from kennel.errors import SettingsError
+from kennel.settings.ranges import Range
 
 ROLE_PATTERN = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+"
 NAME_PATTERN = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"  # of training jobs and endpoints alike
@@ -21,6 +22,12 @@ INSTANCE_RULE = "an instance type of SageMaker: ml.FAMILY.SIZE"
 DATA_RULE = "1 to 128 letters, digits, dots, hyphens and underscores"
 REGISTRY_PATTERN = r"(localhost|127\.\d+\.\d+\.\d+)(:\d{1,5})?"  # a push never leaves this machine
 DAY_S = 24 * 3600
+# The ranges that are usually searched for such a classifier.
+USUAL_RANGES = {
+    "lr": Range(low="0.001", high="0.1", scaling="Logarithmic"),
+    "batch-size": Range(values=("32", "64", "128", "256", "512")),
+    "momentum": Range(low="0.5", high="0.9"),
+}
 
 
 def _within(low: int, high: int) -> dict[str, Any]:
@@ -100,6 +107,44 @@ class Train:
     checkpoints: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tune:
+    """A tuning job: what it searches, how, for how long. Its trials are jobs as ``Train`` says."""
+
+    strategy: str = field(
+        default="Bayesian",
+        metadata=_like(
+            "Bayesian|Random|Grid|Hyperband", "Bayesian, Random, Grid or Hyperband", "Random"
+        ),
+    )
+    objective: str = field(
+        default="valid_accuracy", metadata=_like(r".{1,255}", "the name of a metric", "valid_loss")
+    )
+    direction: str | None = field(
+        default=None, metadata=_like("Maximize|Minimize", "Maximize or Minimize", "Minimize")
+    )
+    max_jobs: int = field(default=20, metadata=_within(1, contract.MAX_TRIALS))
+    parallel: int = field(default=2, metadata=_within(1, contract.MAX_PARALLEL_TRIALS))
+    max_runtime_s: int | None = field(default=None, metadata=_within(120, contract.MAX_TUNING_S))
+    in_job: bool = False
+    early_stopping: bool = False
+    target: float | None = None
+    patience: int | None = field(default=None, metadata=_within(3, contract.MAX_TRIALS))
+    convergence: bool = False
+    warm_start: str = field(
+        default="TransferLearning",
+        metadata=_like(
+            "TransferLearning|IdenticalDataAndAlgorithm",
+            "TransferLearning or IdenticalDataAndAlgorithm",
+            "TransferLearning",
+        ),
+    )
+    seed: int | None = field(default=None, metadata=_within(0, 2**31 - 1))
+    record: Path = Path(".kennel/tuned.json")
+    ranges: Mapping[str, Range] = field(default_factory=lambda: dict(USUAL_RANGES))
 
 
 @dataclass(frozen=True)
@@ -145,6 +190,7 @@ class Settings:
     images: Images = field(default_factory=Images)
     data: Data = field(default_factory=Data)
     train: Train = field(default_factory=Train)
+    tune: Tune = field(default_factory=Tune)
     deploy: Deploy = field(default_factory=Deploy)
     local: Local = field(default_factory=Local)
 

@@ -8,7 +8,7 @@ prepare.py, and the steps are in loop.py.
 import torch
 
 from kennel.contract import ContainerPaths
-from kennel.training import channels, config, export, loop, precision, prepare
+from kennel.training import channels, config, export, lines, loop, precision, prepare
 from kennel.training.channels import Data, Rules
 from kennel.training.checkpoint import Keeper
 from kennel.training.export import Outcome
@@ -77,20 +77,12 @@ def main(paths: ContainerPaths, stop: Stop, group: Group = ALONE) -> None:
 
 def epoch_line(epoch: Epoch, epochs: int) -> str:
     """Return what is printed of an epoch; contract.METRIC_DEFINITIONS reads it."""
-    return (
-        f"epoch={epoch.epoch}/{epochs} "
-        f"train_loss={epoch.train_loss:.4f} train_accuracy={epoch.train_accuracy:.4f} "
-        f"valid_loss={epoch.valid_loss:.4f} valid_accuracy={epoch.valid_accuracy:.4f} "
-        f"lr={epoch.lr:.6g} images_per_s={epoch.images_per_s:.1f} seconds={epoch.seconds:.1f}"
-    )
+    return lines.EPOCH.format(epochs=epochs, **vars(epoch))
 
 
 def final_lines(measured: Evaluation) -> list[str]:
     """Return what is printed of the test split; contract.METRIC_DEFINITIONS reads it."""
-    return [
-        f"Test set: Average loss: {measured.loss:.4f}",
-        f"Test set: Average accuracy: {measured.accuracy:.4f}",
-    ]
+    return [line.format(loss=measured.loss, accuracy=measured.accuracy) for line in lines.TEST]
 
 
 def _data(paths: ContainerPaths, chosen: Hyperparameters, stop: Stop, group: Group) -> Data:
