@@ -97,6 +97,7 @@ def training_job(
         checkpoints=checkpoints if train.checkpoints else None,
         hyperparameters=train.hyperparameters,
         environment=train.environment,
+        metrics=train.metrics,
         tags={"model": model_name(settings)},
     )
 

@@ -33,8 +33,13 @@ class Deployed:
 
 
 def jobs(sagemaker: Client, *, most: int, status: str | None = None) -> list[Answer]:
-    """Return the summaries of kennel's newest training jobs, newest first."""
-    return list(islice(_jobs(sagemaker, status), most))
+    """Return the summaries of kennel's newest training jobs but trials, newest first."""
+    found = (one for one in _jobs(sagemaker, status) if not naming.is_trial(_name(one)))
+    return list(islice(found, most))
+
+
+def _name(summary: Answer) -> str:
+    return str(summary["TrainingJobName"])
 
 
 def _jobs(sagemaker: Client, status: str | None) -> Iterator[Answer]:
@@ -52,13 +57,14 @@ def _jobs(sagemaker: Client, status: str | None) -> Iterator[Answer]:
 
 def latest(sagemaker: Client, *, status: str | None = None) -> str:
     """
-    Return the name of kennel's newest training job.
+    Return the name of kennel's newest training job that is for a model.
 
     Raises:
         JobError: There is none.
     """
-    for summary in jobs(sagemaker, most=1, status=status):
-        return str(summary["TrainingJobName"])
+    for summary in _jobs(sagemaker, status):
+        if naming.leaves_a_model(_name(summary)):
+            return _name(summary)
     raise JobError(
         f"there is no {status.lower()} training job" if status else "there is no training job",
         expected=f"a training job whose name starts with {PREFIX}, in this account and region",
@@ -73,7 +79,9 @@ def running(sagemaker: Client) -> str:
     Raises:
         JobError: There is none, or there are several.
     """
-    names = [str(summary["TrainingJobName"]) for summary in _jobs(sagemaker, "InProgress")]
+    names = [
+        name for one in _jobs(sagemaker, "InProgress") if not naming.is_trial(name := _name(one))
+    ]
     if len(names) == 1:
         return names[0]
     raise JobError(
@@ -86,9 +94,10 @@ def running(sagemaker: Client) -> str:
 
 
 def newer(sagemaker: Client, name: str) -> Answer | None:
-    """Return the summary of kennel's newest training job, unless that is the job *name*."""
-    newest = jobs(sagemaker, most=1)
-    return newest[0] if newest and newest[0]["TrainingJobName"] != name else None
+    """Return the summary of kennel's newest job for a model, unless that is the job *name*."""
+    models = (one for one in _jobs(sagemaker, None) if naming.leaves_a_model(_name(one)))
+    newest = next(models, None)
+    return newest if newest and _name(newest) != name else None
 
 
 def checkpoints(described: Answer) -> str:

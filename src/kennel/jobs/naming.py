@@ -8,23 +8,26 @@ list of jobs can be filtered by name and not by tag.
 import re
 from datetime import datetime
 
+from kennel.contract import TUNING_NAME_CHARS
 from kennel.errors import SettingsError
 
 PREFIX = "kennel-"
 LONGEST = 63
+TUNING = f"{PREFIX}tune"
+FEATURES = f"{PREFIX}features"
 PATTERN = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 
 
-def unique(stem: str, *, now: datetime, token: str) -> str:
+def unique(stem: str, *, now: datetime, token: str, longest: int = LONGEST) -> str:
     """
-    Return ``STEM-YYYYMMDD-HHMMSS-TOKEN``, the stem cut so that it fits.
+    Return ``STEM-YYYYMMDD-HHMMSS-TOKEN``, the stem cut so that it fits into *longest*.
 
     Args:
         stem: Any text; what SageMaker does not take becomes a hyphen.
         token: A few letters that differ between two calls of the same second.
     """
     end = f"-{now:%Y%m%d-%H%M%S}-{token}"
-    return f"{slug(stem)[: LONGEST - len(end)].rstrip('-')}{end}"
+    return f"{slug(stem)[: longest - len(end)].rstrip('-')}{end}"
 
 
 def is_version(name: str, *, of: str) -> bool:
@@ -44,12 +47,30 @@ def job(wanted: str | None, model: str, *, now: datetime, token: str) -> str:
     return checked(wanted if wanted.startswith(PREFIX) else PREFIX + wanted)
 
 
-def checked(name: str) -> str:
+def tuning_job(wanted: str | None, *, now: datetime, token: str) -> str:
+    """Return the name of a new tuning job, or of a training job that searches by itself."""
+    if wanted is None:
+        return unique(TUNING, now=now, token=token, longest=TUNING_NAME_CHARS)
+    name = wanted if wanted.startswith(PREFIX) else PREFIX + wanted
+    return checked(name, longest=TUNING_NAME_CHARS)
+
+
+def is_trial(name: str) -> bool:
+    """Say whether a tuning job made this training job: it is called ``NAME-001-1a2b3c4d`` then."""
+    return re.search(r"-\d{3,}-[0-9a-f]{8}$", name) is not None
+
+
+def leaves_a_model(name: str) -> bool:
+    """Say whether a training job was to leave the model that one would want of it."""
+    return not is_trial(name) and not name.startswith(f"{FEATURES}-")
+
+
+def checked(name: str, *, longest: int = LONGEST) -> str:
     """Return *name* if SageMaker takes it."""
-    if len(name) > LONGEST or not PATTERN.fullmatch(name):
+    if len(name) > longest or not PATTERN.fullmatch(name):
         raise SettingsError(
             f"{name!r} is no name for SageMaker",
-            expected=f"letters, digits and hyphens between them, {LONGEST} characters at most",
-            remedy=slug(name)[:LONGEST].rstrip("-"),
+            expected=f"letters, digits and hyphens between them, {longest} characters at most",
+            remedy=slug(name)[:longest].rstrip("-"),
         )
     return name

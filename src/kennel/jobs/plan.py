@@ -57,6 +57,21 @@ def training(job: TrainingJob, *, name: str) -> list[Call]:
     return [Call("sagemaker", "create_training_job", requests.training_job(job, name=name))]
 
 
+def tuning(
+    job: TrainingJob,
+    *,
+    name: str,
+    config: Request,
+    parents: Sequence[str] = (),
+    warm_start: str = "TransferLearning",
+) -> list[Call]:
+    """Plan a tuning job, whose trials are trainings as *job* says."""
+    request = requests.tuning_job(
+        job, name=name, config=config, parents=parents, warm_start=warm_start
+    )
+    return [Call("sagemaker", "create_hyper_parameter_tuning_job", request)]
+
+
 def resumption(
     described: Mapping[str, object], *, name: str, changed: Mapping[str, object]
 ) -> list[Call]:
@@ -124,6 +139,12 @@ def deletion(*, endpoint: str | None, configs: Iterable[str], models: Iterable[s
 def stop(job: str) -> list[Call]:
     """Plan the end of a training job; what it has in /opt/ml/model is kept."""
     return [Call("sagemaker", "stop_training_job", {"TrainingJobName": job})]
+
+
+def stop_tuning(name: str) -> list[Call]:
+    """Plan the end of a tuning job and of the trials that run."""
+    request = {"HyperParameterTuningJobName": name}
+    return [Call("sagemaker", "stop_hyper_parameter_tuning_job", request)]
 
 
 def show(calls: Iterable[Call]) -> str:

@@ -61,6 +61,7 @@ class TrainingJob:
     checkpoints: str | None = None  # S3 prefix that /opt/ml/checkpoints is synced with
     hyperparameters: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, str] = field(default_factory=dict)  # more than the training's own
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -90,7 +91,7 @@ def training_job(job: TrainingJob, *, name: str) -> Request:
         "AlgorithmSpecification": {
             "TrainingImage": job.image,
             "TrainingInputMode": "File",
-            "MetricDefinitions": metric_definitions(),
+            "MetricDefinitions": metric_definitions(job.metrics),
         },
         "HyperParameters": hyperparameters(job.hyperparameters),
         "InputDataConfig": [channel(n, uri) for n, uri in job.channels.items()],
@@ -123,9 +124,44 @@ def resumed(described: Mapping[str, Any], *, name: str, changed: Mapping[str, ob
     }
 
 
-def metric_definitions() -> list[Request]:
-    """List what SageMaker reads out of the log, in its own words."""
-    return [{"Name": name, "Regex": regex} for name, regex in contract.METRIC_DEFINITIONS.items()]
+def tuning_job(
+    job: TrainingJob,
+    *,
+    name: str,
+    config: Request,
+    parents: Sequence[str] = (),
+    warm_start: str = "TransferLearning",
+) -> Request:
+    """
+    Build the ``CreateHyperParameterTuningJob`` request.
+
+    Args:
+        job: What each trial trains; its hyperparameters are those that all share.
+        name: Unique in the account and region.
+        config: AWS's HyperParameterTuningJobConfig: see kennel.jobs.tuning.
+        parents: Tuning jobs that have ended, whose trials this one begins with.
+        warm_start: How they are alike: AWS's WarmStartType.
+    """
+    request = training_job(job, name=name)
+    own = {key: request[key] for key in request if key not in ("TrainingJobName", "Tags")}
+    definition = {"StaticHyperParameters": own.pop("HyperParameters"), **own}
+    started = {
+        "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": n} for n in parents],
+        "WarmStartType": warm_start,
+    }
+    return {
+        "HyperParameterTuningJobName": name,
+        "HyperParameterTuningJobConfig": config,
+        "TrainingJobDefinition": definition,
+        **({"WarmStartConfig": started} if parents else {}),
+        "Tags": request["Tags"],
+    }
+
+
+def metric_definitions(more: Mapping[str, str]) -> list[Request]:
+    """List what SageMaker reads out of the log, in its own words; *more* may change the usual."""
+    found = {**contract.METRIC_DEFINITIONS, **more}
+    return [{"Name": name, "Regex": regex} for name, regex in found.items()]
 
 
 def hyperparameters(values: Mapping[str, object]) -> dict[str, str]:
