@@ -1,0 +1,99 @@
+"""
+The document that everything else stands in: one file, which asks no network for anything.
+
+Its policy lets the one style sheet and the one script run that are in it, by their digests, and
+nothing else: not even what would get past the escaping. Both lie beside this module.
+"""
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+from kennel.pages.charts import SHAPES
+from kennel.pages.markup import Content, Markup, element, joined
+
+# A picture of the page's own: a browser that is given none asks the server for one.
+ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+    "%3Cpath d='M2 8 8 2l6 6v6H2z' fill='%231f6feb'/%3E%3C/svg%3E"
+)
+OUTLINES = {
+    "dot": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0z",
+    "ring": "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
+    "cross": "M-4-4 4 4M-4 4 4-4",
+    "square": "M-4-4H4V4H-4z",
+    "arrow": "M-5-4H5L0 5z",
+}
+
+
+def page(title: str, *content: Content, script: bool = True) -> str:
+    """
+    Return the document.
+
+    Args:
+        content: What stands in its body.
+        script: False leaves the script out: nothing sorts, and nothing is shown at the pointer but
+            titles.
+    """
+    style, code = asset("page.css"), asset("page.js") if script else None
+    head = (
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy(style, code)),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        element("link", rel="icon", href=ICON),
+        element("style", Markup(style)),
+    )
+    body = (
+        shapes(),
+        element("main", *content),
+        element("p", role="status", class_="unseen", id="said"),
+        element("script", Markup(code)) if code else None,
+    )
+    root = element(
+        "html", element("head", head), element("body", body), lang="en"
+    )
+    return f"<!doctype html>\n{root.text}\n"
+
+
+def policy(style: str, code: str | None) -> str:
+    """Return the policy under which only this style sheet and this script count."""
+    return (
+        f"default-src 'none'; style-src {source(style)}; script-src {source(code)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def source(text: str | None) -> str:
+    """Return how a policy names an element with this text."""
+    if text is None:
+        return "'none'"
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def shapes() -> Markup:
+    """Return the shapes that marks refer to, unseen."""
+    return element(
+        "svg",
+        element("defs", (element("path", id=name, d=OUTLINES[name]) for name in SHAPES)),
+        class_="unseen",
+        aria_hidden="true",
+    )
+
+
+def section(heading: str, *content: Content, about: str = "") -> Markup:
+    """Return a part of the page under its heading."""
+    return element(
+        "section",
+        element("h2", heading),
+        element("p", about, class_="about") if about else None,
+        joined(*content),
+    )
+
+
+@cache
+def asset(name: str) -> str:
+    """Return a file that lies beside this module."""
+    return (files("kennel.pages") / name).read_text(encoding="utf-8")

@@ -1,0 +1,101 @@
+"""
+Tables whose rows the reader sorts: by a click, by a key, and in any order that is given first.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kennel.pages.markup import Content, Markup, element
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, and whether it holds numbers."""
+
+    heading: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """
+    What stands in a row's column.
+
+    Args:
+        by: What the row is sorted by, where that is not the text; None comes last in either order.
+    """
+
+    content: Content
+    by: float | str | None = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row; its *key* is that of the marks in charts that belong to the same subject."""
+
+    cells: Sequence[Cell]
+    key: int | None = None
+    look: str = ""
+
+
+def table(
+    caption: str, columns: Sequence[Column], rows: Sequence[Row], *, ordered: tuple[int, str]
+) -> Markup:
+    """
+    Return a table.
+
+    Args:
+        ordered: The column by which *rows* are in order, and ``ascending`` or ``descending``.
+    """
+    by, direction = ordered
+    head = (
+        element(
+            "th",
+            column.heading,
+            scope="col",
+            class_="number" if column.numeric else None,
+            aria_sort=direction if i == by else None,
+        )
+        for i, column in enumerate(columns)
+    )
+    return element(
+        "div",
+        element(
+            "table",
+            element("caption", caption),
+            element("thead", element("tr", head)),
+            element("tbody", (line(row, columns) for row in rows)),
+            class_="sortable",
+        ),
+        class_="scroll",
+        role="region",
+        aria_label=caption,
+        tabindex=0,
+    )
+
+
+def line(row: Row, columns: Sequence[Column]) -> Markup:
+    """Return one row."""
+    return element(
+        "tr",
+        (
+            element(
+                "td",
+                cell.content,
+                class_="number" if column.numeric else None,
+                data_by=sort_key(cell, numeric=column.numeric),
+            )
+            for cell, column in zip(row.cells, columns, strict=True)
+        ),
+        data_key=row.key,
+        class_=row.look or None,
+    )
+
+
+def sort_key(cell: Cell, *, numeric: bool) -> str | None:
+    """Return what the script sorts by; nothing where it is the text, and blank where it is last."""
+    if numeric:
+        finite = isinstance(cell.by, int | float) and math.isfinite(cell.by)
+        return repr(cell.by) if finite else ""
+    return None if cell.by == "" else str(cell.by or "")

@@ -1,0 +1,58 @@
+"""
+Numbers, durations and dates as a reader of a page wants them.
+"""
+
+import math
+from datetime import UTC, datetime
+
+SIGNIFICANT = 4
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
+
+
+def number(value: float, digits: int = SIGNIFICANT) -> str:
+    """Return *value* in at most *digits* significant digits: 0.0312, 512, 1.5e-5."""
+    if not math.isfinite(value):
+        return {math.inf: "∞", -math.inf: "−∞"}.get(value, "not a number")
+    if value == int(value) and abs(value) < 10**6:  # noqa: PLR2004 - a million is still read at once
+        return str(int(value))
+    text = f"{value:.{digits}g}"
+    mantissa, e, power = text.partition("e")
+    return f"{mantissa}e{int(power)}" if e else mantissa
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its two largest units: 42 s, 3 min 20 s, 2 h 5 min, 1 d 4 h."""
+    if 0 < seconds < 10:  # noqa: PLR2004 - below it tenths are worth saying
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    whole = round(seconds)
+    if whole < MINUTE_S:
+        return f"{whole} s"
+    if whole < HOUR_S:
+        return two(whole, MINUTE_S, "min", 1, "s")
+    if whole < DAY_S:
+        return two(whole, HOUR_S, "h", MINUTE_S, "min")
+    return two(whole, DAY_S, "d", HOUR_S, "h")
+
+
+def two(whole: int, large: int, large_name: str, small: int, small_name: str) -> str:
+    """Return *whole* seconds in the units of *large* and *small* seconds."""
+    rest = whole % large // small
+    return f"{whole // large} {large_name}" + (f" {rest} {small_name}" if rest else "")
+
+
+def moment(at: datetime) -> str:
+    """Return a date and its time of the day in UTC, to the minute; a naive one is taken as UTC."""
+    aware = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return f"{aware:%Y-%m-%d %H:%M} UTC"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: 1 trial, 2 trials."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def listed(words: list[str]) -> str:
+    """Return words as a sentence has them: a, b and c."""
+    if len(words) < 2:  # noqa: PLR2004 - one word needs no "and"
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
