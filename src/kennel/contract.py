@@ -26,6 +26,8 @@ RANGE_VALUE_CHARS = 256  # of a bound or a category
 HYPERBAND_MAX_RESOURCE = 20_000  # epochs
 # Where Hyperband finds MaxResource among the static hyperparameters when it is not given
 EPOCH_HYPERPARAMETERS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
+SEARCH_HYPERPARAMETER = "kennel-tuning"  # ours: a HyperParameterTuningJobConfig, for one job
+SEARCH_RESULT = "tuning.json"  # ours: what such a job leaves in its output data
 TUNING_FAILURES_AT_START = 5  # "No training job succeeded after 5 attempts"
 TUNING_ENDED = frozenset({"Completed", "Failed", "Stopped"})
 

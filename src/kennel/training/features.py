@@ -35,7 +35,7 @@ class FeatureSource:
         """Yield the batches with these indices."""
         for batch in batches:
             indices = batch.to(self._labels.device)
-            yield self._features[indices], self._labels[indices]
+            yield self._features.index_select(0, indices), self._labels.index_select(0, indices)
 
     def evaluation(self, rank: int = 0, size: int = 1) -> Iterator[Batch]:
         """Yield every *size*-th example from *rank* on, in order."""

@@ -73,6 +73,12 @@ class Epoch:
         return self.valid_accuracy, -self.valid_loss
 
 
+def best_of(history: Sequence[Epoch]) -> Epoch | None:
+    """Return the first of the epochs that did best on validation, if one came to a finite loss."""
+    best = max(history, key=lambda epoch: epoch.rank, default=None)
+    return best if best and math.isfinite(best.valid_loss) else None
+
+
 @dataclass
 class State:
     """All that changes during a run, and so all that a checkpoint keeps."""
@@ -88,8 +94,7 @@ class State:
     @property
     def best_epoch(self) -> Epoch | None:
         """The first of the epochs that did best on validation, if one came to a finite loss."""
-        best = max(self.history, key=lambda epoch: epoch.rank, default=None)
-        return best if best and math.isfinite(best.valid_loss) else None
+        return best_of(self.history)
 
     @property
     def stale(self) -> int:
@@ -196,7 +201,7 @@ def train_epoch(state: State, stage: Stage, recipe: Recipe, stop: Stop) -> float
         borrowed = rank >= len(batches[state.step])
         share = stage.group.share(partial(_weight, stage.criterion, batch, borrowed), stop)
         schedule.set_lr(state.optimizer, _lr(recipe, epoch * len(batches) + state.step, total))
-        torch.manual_seed(_dropout_seed(recipe.seed, epoch, state.step, rank))
+        _seed(_dropout_seed(recipe.seed, epoch, state.step, rank), state.totals.sums.device)
         train_step(state, stage, batch, recipe.dtype, share)
         state.step += 1
     with stage.group.together():
@@ -247,6 +252,13 @@ def _weight(criterion: nn.CrossEntropyLoss, batch: Batch, borrowed: bool) -> flo
 def _dropout_seed(seed: int, epoch: int, step: int, rank: int) -> int:
     """Return another one for each rank, and alone what it would be for the first."""
     return draws.seed_of(seed, epoch, step, *([rank] if rank else []))
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed what dropout draws from; torch.manual_seed would take as long as a small head's step."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def _logits(module: nn.Module, inputs: Tensor) -> Tensor:
