@@ -35,13 +35,15 @@ def page(
         documents: Every document of the kind.
         params: The request: filters, SortBy, SortOrder, MaxResults, NextToken.
         name: Member with the name.
-        status: Member that StatusEquals means and that SortBy Status sorts by.
+        status: Member that StatusEquals means and that SortBy Status sorts by; any other SortBy
+            but Name is the name of a member.
         order: SortOrder when the request has none.
 
     Raises:
         ApiError: ``ValidationException``, when the token is none of ours.
     """
-    sort_by = {"Name": name, "Status": status}.get(params.get("SortBy", ""), "CreationTime")
+    asked = params.get("SortBy", "CreationTime")
+    sort_by = {"Name": name, "Status": status}.get(asked, asked)
     descending = params.get("SortOrder", order) == "Descending"
     kept = [item for item in documents if matches(item, params, name=name, status=status)]
     kept.sort(key=lambda item: place(item, sort_by, name), reverse=descending)

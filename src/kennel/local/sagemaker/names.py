@@ -28,10 +28,14 @@ class Kind:
 
 
 TRAINING_JOB = Kind("training-job", "training job", "TrainingJobName")
+TUNING_JOB = Kind(
+    "hyper-parameter-tuning-job", "hyperparameter tuning job", "HyperParameterTuningJobName"
+)
 MODEL = Kind("model", "model", "ModelName")
 ENDPOINT_CONFIG = Kind("endpoint-config", "endpoint configuration", "EndpointConfigName")
 ENDPOINT = Kind("endpoint", "endpoint", "EndpointName")
-KINDS = {kind.path: kind for kind in (TRAINING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT)}
+ALL = (TRAINING_JOB, TUNING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT)
+KINDS = {kind.path: kind for kind in ALL}
 
 
 def invalid(message: str) -> ApiError:

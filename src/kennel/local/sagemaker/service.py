@@ -19,6 +19,8 @@ from kennel.local.sagemaker.platform import Platform
 from kennel.local.sagemaker.tags import Tags
 from kennel.local.sagemaker.training import driver as training
 from kennel.local.sagemaker.training.jobs import TrainingJobs
+from kennel.local.sagemaker.tuning import driver as tuning
+from kennel.local.sagemaker.tuning.jobs import TuningJobs
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -54,10 +56,12 @@ class SageMaker:
         self.hosting = hosting.Driver(self.platform, self.tags, traffic)
         self.invocations = Invocations(self.platform, traffic)
         self.jobs = TrainingJobs(self.platform, self.tags, self.training)
+        self.tuning = tuning.Driver(self.platform, self.jobs, self.tags)
         self.operations: Mapping[str, Handler] = self._operations()
 
     def _operations(self) -> dict[str, Handler]:
         jobs = self.jobs
+        tunings = TuningJobs(self.platform, self.tags, self.tuning, jobs)
         models = Models(self.platform, self.tags)
         configs = EndpointConfigs(self.platform, self.tags)
         endpoints = Endpoints(self.platform, self.tags, self.hosting)
@@ -67,6 +71,12 @@ class SageMaker:
             "ListTrainingJobs": jobs.list,
             "StopTrainingJob": jobs.stop,
             "DeleteTrainingJob": jobs.delete,
+            "CreateHyperParameterTuningJob": tunings.create,
+            "DescribeHyperParameterTuningJob": tunings.describe,
+            "ListHyperParameterTuningJobs": tunings.list,
+            "ListTrainingJobsForHyperParameterTuningJob": tunings.list_training_jobs,
+            "StopHyperParameterTuningJob": tunings.stop,
+            "DeleteHyperParameterTuningJob": tunings.delete,
             "CreateModel": models.create,
             "DescribeModel": models.describe,
             "ListModels": models.list,
@@ -93,10 +103,12 @@ class SageMaker:
     def resume(self) -> None:
         """Find again what a former server left running, and go on with it."""
         self.training.resume()
+        self.tuning.resume()
         self.hosting.resume()
 
     def close(self) -> None:
         """Let go of everything that runs: it goes on, and the next server finds it again."""
         self.platform.closing.set()
+        self.tuning.close()
         self.training.close()
         self.hosting.close()

@@ -5,7 +5,9 @@ A channel in File mode is a snapshot in a folder of the job's own, as far as a j
 same time with one; FastFile, and what is larger, is a view of the bucket's folder.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kennel.contract import ContainerPaths
 from kennel.local.resources import Document
@@ -22,7 +24,7 @@ from kennel.local.wire.errors import ApiError
 LINKED_OBJECTS = 20_000
 
 
-def check(objects: Objects, job: Document, region: str) -> None:
+def check(objects: Objects, job: Mapping[str, Any], region: str) -> None:
     """
     Ask that every channel has objects.
 

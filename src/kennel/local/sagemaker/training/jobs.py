@@ -1,5 +1,6 @@
 """The operations of training jobs: create, describe, list, stop, delete."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -40,18 +41,31 @@ class TrainingJobs:
 
     def create(self, params: dict[str, Any]) -> dict[str, Any]:
         """Answer CreateTrainingJob: check it, write it down, start it."""
-        name = params["TrainingJobName"]
+        self.check(params)
+        job = self.add(params)
+        self.driver.start(job["TrainingJobName"])
+        return {"TrainingJobArn": job["TrainingJobArn"]}
+
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Refuse what cannot be trained."""
         checks.check(params, max_instances=self.platform.runtime.max_instances)
         self._check_s3(params)
-        job = document(params)
+
+    def add(self, params: Mapping[str, Any], **members: object) -> Document:
+        """
+        Write down a job that is right; whoever does so starts it, or the next server does.
+
+        Args:
+            members: Of its document, beside those of the request.
+        """
+        name, job = params["TrainingJobName"], document(params) | members
         with self.resources.database.transaction():
             if not self.resources.add(KIND, name, job):
                 raise taken(name)
             self.tags.put(TRAINING_JOB, name, params.get("Tags", []))
-        self.driver.start(name)
-        return {"TrainingJobArn": job["TrainingJobArn"]}
+        return job
 
-    def _check_s3(self, params: dict[str, Any]) -> None:
+    def _check_s3(self, params: Mapping[str, Any]) -> None:
         """Ask that the inputs are there, and the buckets of the outputs."""
         inputs.check(self.platform.objects, params, region())
         uris = [params["OutputDataConfig"]["S3OutputPath"]]
@@ -116,7 +130,7 @@ class TrainingJobs:
         return job
 
 
-def document(params: dict[str, Any]) -> Document:
+def document(params: Mapping[str, Any]) -> Document:
     """Return the document of a new job: the request, its state, and what only the server needs."""
     name = params["TrainingJobName"]
     request = {member: value for member, value in params.items() if member != "Tags"}

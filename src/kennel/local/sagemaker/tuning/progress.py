@@ -1,0 +1,126 @@
+"""
+How a tuning job stands, as DescribeHyperParameterTuningJob tells it. Pure: documents in, out.
+
+What makes it move from one status to the next is the run's business, what its training jobs
+amount to is launched's.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from kennel.contract import FAILURE_REASON_CHARS, TUNING_ENDED, TUNING_FAILURES_AT_START
+from kennel.local.resources import LOCAL, Document
+from kennel.local.sagemaker.names import TUNING_JOB, invalid
+from kennel.local.sagemaker.tuning import definition
+from kennel.local.wire.context import region
+
+STATUS = "HyperParameterTuningJobStatus"
+SUCCEEDED = "Succeeded"  # of an objective
+IMPROVEMENT = 0.01  # of the best objective, below which AWS calls a training job not improving
+
+
+def created(params: dict[str, Any], parents: Sequence[Document], now: datetime) -> Document:
+    """
+    Return the document of a new tuning job.
+
+    Args:
+        parents: What a warm start learns from, see launched.warm.
+    """
+    request = {member: value for member, value in params.items() if member != "Tags"}
+    return {
+        **request,
+        "HyperParameterTuningJobArn": TUNING_JOB.arn(params["HyperParameterTuningJobName"]),
+        STATUS: "InProgress",
+        "CreationTime": now,
+        "LastModifiedTime": now,
+        LOCAL: {"Region": region(), "Trials": [], "Parents": list(parents)},
+    }
+
+
+def has_ended(tuning: Document) -> bool:
+    """Return whether there is nothing more to do for a tuning job."""
+    return tuning[STATUS] in TUNING_ENDED
+
+
+def stopping(tuning: Document, now: datetime) -> Document:
+    """
+    Return *tuning* on its way to being stopped; one that is stopping already goes on doing so.
+
+    Raises:
+        ApiError: ``ValidationException``: it has ended.
+    """
+    if has_ended(tuning):
+        raise invalid(
+            "The request was rejected because the hyperparameter tuning job is in status"
+            f" {tuning[STATUS]}."
+        )
+    return tuning | {STATUS: "Stopping", "LastModifiedTime": now}
+
+
+def ending(tuning: Document) -> tuple[str, str] | None:
+    """Return the status that a tuning job is about to end with, and the reason if it failed."""
+    if tuning[STATUS] == "Stopping":
+        return "Stopped", ""
+    noted = tuning[LOCAL].get("Ending")
+    return (noted["Status"], noted["Reason"]) if noted else None
+
+
+def about_to_end(tuning: Document, status: str, reason: str = "") -> Document:
+    """Return *tuning* with how it is going to end, once its training jobs have."""
+    noted = {"Status": status, "Reason": reason[:FAILURE_REASON_CHARS]}
+    return tuning | {LOCAL: {"Ending": noted} | tuning[LOCAL]}
+
+
+def ended(tuning: Document, now: datetime) -> Document:
+    """Return *tuning* at its end."""
+    status, reason = ending(tuning) or ("Completed", "")
+    last = {STATUS: status, "HyperParameterTuningEndTime": now, "LastModifiedTime": now}
+    return tuning | last | ({"FailureReason": reason} if reason else {})
+
+
+def runtime_s(tuning: Document, now: datetime) -> float:
+    """Return for how long a tuning job has run."""
+    until = tuning.get("HyperParameterTuningEndTime", now)
+    return float((until - tuning["CreationTime"]).total_seconds())
+
+
+def is_hopeless(summaries: Sequence[Document], *, most: int | None) -> bool:
+    """
+    Return whether to start no more training jobs, since those that have ended are all in vain.
+
+    Args:
+        summaries: Of the training jobs so far.
+        most: Training jobs that there may be at all, if that is known.
+    """
+    vain = [one for one in summaries if one["ObjectiveStatus"] == "Failed"]
+    some = any(one["ObjectiveStatus"] == SUCCEEDED for one in summaries)
+    return not some and len(vain) >= min(TUNING_FAILURES_AT_START, most or len(vain) + 1)
+
+
+def in_vain(tuning: Document, summaries: Sequence[Document]) -> str:
+    """Return why a tuning job has failed whose training jobs all ended without an objective."""
+    first = next((one for one in summaries if one["TrainingJobStatus"] == "Failed"), None)
+    if first is not None:
+        return (
+            f"No training job succeeded after {len(summaries)} attempts. The first that failed,"
+            f" {first['TrainingJobName']}: {first['FailureReason']}"
+        )
+    name, regex = definition.objective(tuning)["MetricName"], definition.regex(tuning)
+    return (
+        f"No objective metrics found after running {len(summaries)} training jobs. Please ensure"
+        " that the custom algorithm is emitting the objective metric as defined by the regular"
+        f" expression provided: no line of theirs has a finite {name} by {regex!r}."
+    )
+
+
+def details(tuning: Document, summaries: Sequence[Document]) -> Document:
+    """Return TuningJobCompletionDetails: how many training jobs in a row were of no use."""
+    sign = 1 if definition.objective(tuning)["Type"] == "Maximize" else -1
+    finals = [one["FinalHyperParameterTuningJobObjectiveMetric"] for one in summaries]
+    best, without = -math.inf, 0
+    for value in (sign * float(final["Value"]) for final in finals if final):
+        is_better = best == -math.inf or value - best > IMPROVEMENT * abs(best)
+        best, without = (value, 0) if is_better else (best, without + 1)
+    return {"NumberOfTrainingJobsObjectiveNotImproving": without}
