@@ -126,9 +126,7 @@ def stage(model: nn.Module, job: Job, stop: Stop, group: Group = ALONE) -> Stage
     chosen, device = job.chosen, job.reading.device
     train: Source = PictureSource(job.data.train, job.reading)
     valid: Source = PictureSource(job.data.valid, job.reading)
-    criterion = nn.CrossEntropyLoss(
-        weight=class_weights(chosen.class_weights, job.data), label_smoothing=chosen.label_smoothing
-    ).to(device)
+    loss = criterion(job)
     if chosen.freeze and chosen.augment == "none":
         backbone = features.Backbone(model.eval())
         noise = torch.randn(2, 3, chosen.image_size, chosen.image_size, device=device)
@@ -138,13 +136,22 @@ def stage(model: nn.Module, job: Job, stop: Stop, group: Group = ALONE) -> Stage
             valid = backbone.features(valid, chosen.batch_size, stop, group)
             head = models.head(model)
             in_step = group.in_step(head)
-            return Stage(head, in_step.train, criterion, train, valid, in_step, group)
+            return Stage(head, in_step.train, loss, train, valid, in_step, group)
     in_step = group.in_step(model)
 
     def enter_training() -> None:
         models.train_mode(in_step, frozen=chosen.freeze)
 
-    return Stage(model, enter_training, criterion, train, valid, in_step, group)
+    return Stage(model, enter_training, loss, train, valid, in_step, group)
+
+
+def criterion(job: Job) -> nn.CrossEntropyLoss:
+    """Return the loss that the steps make smaller, on the job's device."""
+    chosen = job.chosen
+    weights = class_weights(chosen.class_weights, job.data)
+    return nn.CrossEntropyLoss(weight=weights, label_smoothing=chosen.label_smoothing).to(
+        job.reading.device
+    )
 
 
 def class_weights(name: str, data: Data) -> Tensor | None:
