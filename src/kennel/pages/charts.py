@@ -9,6 +9,7 @@ are the style sheet's classes. Without the script each mark still has its title.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from kennel.pages.markup import Content, Markup, element, joined
 from kennel.pages.scales import Scale
@@ -16,7 +17,7 @@ from kennel.pages.scales import Scale
 # Classes c0 … c8 of the style sheet, from the worst to the best.
 COLOURS = 9
 # Shapes that the page's skeleton defines, by what they say.
-SHAPES = ("dot", "ring", "cross", "square", "arrow")
+SHAPES = ("dot", "ring", "crown", "cross", "square", "up", "down")
 # The inner box of lines is as long and high as this; a line's corners are whole numbers in it.
 BOX = 1000
 
@@ -78,7 +79,7 @@ def colour(fraction: float) -> str:
 def stairs(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Return the corners of a line that keeps each value until the next one comes."""
     corners = list(points[:1])
-    for (_, before), (x, y) in zip(points, points[1:], strict=False):
+    for (_, before), (x, y) in pairwise(points):
         corners += [(x, before), (x, y)]
     return corners
 
@@ -94,9 +95,7 @@ def figure(title: str, chart: Content, *notes: Content, look: str = "") -> Marku
     )
 
 
-def plot(
-    title: str, description: str, x: Axis, y: Axis, marks: Iterable[Dot | Line]
-) -> Markup:
+def plot(title: str, description: str, x: Axis, y: Axis, marks: Iterable[Dot | Line]) -> Markup:
     """
     Return a plot; later marks lie over earlier ones.
 
@@ -218,17 +217,20 @@ def bars(caption: str, items: Sequence[Bar]) -> Markup:
         )
         for item in items
     )
-    return element(
-        "table", element("caption", caption), element("tbody", rows), class_="bars"
-    )
+    return element("table", element("caption", caption), element("tbody", rows), class_="bars")
 
 
 def legend(low: str, high: str) -> Markup:
     """Return the colours from the worst to the best, with what stands at both ends."""
     share = 100 / COLOURS
     steps = (
-        element("rect", x=f"{i * share:.2f}%", width=f"{share + 0.1:.2f}%", height="100%",
-                class_=f"c{i}")
+        element(
+            "rect",
+            x=f"{i * share:.2f}%",
+            width=f"{share + 0.1:.2f}%",
+            height="100%",
+            class_=f"c{i}",
+        )
         for i in range(COLOURS)
     )
     return element(
@@ -244,7 +246,8 @@ def key(*entries: tuple[str, str, str]) -> Markup:
             element(
                 "span",
                 element(
-                    "svg", element("use", href=f"#{shape}", x=8, y=8, class_=look),
+                    "svg",
+                    element("use", href=f"#{shape}", x=8, y=8, class_=look),
                     aria_hidden="true",
                 ),
                 words,

@@ -21,9 +21,11 @@ ICON = (
 OUTLINES = {
     "dot": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0z",
     "ring": "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
+    "crown": "M-8 0a8 8 0 1 0 16 0a8 8 0 1 0-16 0z",
     "cross": "M-4-4 4 4M-4 4 4-4",
     "square": "M-4-4H4V4H-4z",
-    "arrow": "M-5-4H5L0 5z",
+    "up": "M-5 4H5L0-5z",
+    "down": "M-5-4H5L0 5z",
 }
 
 
@@ -52,9 +54,7 @@ def page(title: str, *content: Content, script: bool = True) -> str:
         element("p", role="status", class_="unseen", id="said"),
         element("script", Markup(code)) if code else None,
     )
-    root = element(
-        "html", element("head", head), element("body", body), lang="en"
-    )
+    root = element("html", element("head", head), element("body", body), lang="en")
     return f"<!doctype html>\n{root.text}\n"
 
 

@@ -99,7 +99,7 @@ def nice_step(about: float) -> float:
 
 
 def powers(low: float, high: float, wanted: int) -> list[float]:
-    """Return the ticks of a logarithm's axis: powers of ten, and what lies between if there is room."""
+    """Return the ticks of a logarithm's axis: powers of ten, and more where there is room."""
     values: list[float] = []
     for mantissas in MANTISSAS:
         found = list(between(decades(low, high, mantissas), low, high))

@@ -12,8 +12,8 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 def number(value: float, digits: int = SIGNIFICANT) -> str:
     """Return *value* in at most *digits* significant digits: 0.0312, 512, 1.5e-5."""
     if not math.isfinite(value):
-        return {math.inf: "∞", -math.inf: "−∞"}.get(value, "not a number")
-    if value == int(value) and abs(value) < 10**6:  # noqa: PLR2004 - a million is still read at once
+        return {math.inf: "infinite", -math.inf: "-infinite"}.get(value, "not a number")
+    if value == int(value) and abs(value) < 10**6:
         return str(int(value))
     text = f"{value:.{digits}g}"
     mantissa, e, power = text.partition("e")

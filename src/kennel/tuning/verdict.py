@@ -1,0 +1,126 @@
+"""
+What a tuning job came to, in sentences: the best trial, how far to trust it, what to do next.
+
+Needs the standard library alone. The page around it is ``report``'s.
+"""
+
+from collections.abc import Iterator, Sequence
+from statistics import median, quantiles
+
+from kennel.pages.words import counted, listed, number
+from kennel.tuning.ranges import Categorical, value
+from kennel.tuning.report_axes import scale
+from kennel.tuning.trials import Trial, Tuning
+
+# What is nearer to the best than this part of the middle half's width counts as equal to it.
+TIE = 0.1
+ENOUGH = 4  # trials, for quartiles to mean something
+# A best value in this part at either end of its range may have a better one beyond it.
+EDGE = 0.05
+# A best trial among this last part of the trials says that the search was still improving.
+LATE = 0.8
+
+
+def objectives(tuning: Tuning) -> list[float]:
+    """Return the objectives of the trials that succeeded, best first."""
+    found = [trial.objective for trial in tuning.trials if trial.succeeded]
+    return sorted((each for each in found if each is not None), reverse=tuning.maximize)
+
+
+def judgement(tuning: Tuning) -> list[str]:
+    """Return what there is to say of the best trial, a sentence or two each."""
+    best = tuning.best
+    if best is None:
+        return []
+    return [*compared(tuning), *late(tuning, best), *at_edges(tuning, best)]
+
+
+def compared(tuning: Tuning) -> Iterator[str]:
+    """Say how the best trial stands among the others, and whether that is more than luck."""
+    ranked = objectives(tuning)
+    if len(ranked) < 2:  # noqa: PLR2004 - one has no other to be compared with
+        yield "It is the only trial that ended with a value: there is nothing to compare it with."
+        return
+    word = "above" if tuning.maximize else "below"
+    lead, middle = abs(ranked[0] - ranked[1]), abs(ranked[0] - median(ranked))
+    yield (
+        f"{number(lead, 2)} {word} the runner-up and {number(middle, 2)} {word} the median of "
+        f"{counted(len(ranked), 'trial')}."
+    )
+    if len(ranked) < ENOUGH:
+        yield "So few trials say little about how much of that is luck."
+        return
+    low, _, high = quantiles(ranked, n=4)
+    close = TIE * abs(high - low)
+    ties = sum(abs(each - ranked[0]) <= close for each in ranked[1:])
+    if ties:
+        yield (
+            f"No clear win: {counted(ties, 'other trial')} {'is' if ties == 1 else 'are'} within "
+            f"{number(close, 2)} of it, a tenth of the width of the trials' middle half. Each "
+            "value is of one run; another seed may change their order."
+        )
+    else:
+        yield (
+            "A clear win by the trials' own spread: no other is within "
+            f"{number(close, 2)} of it, a tenth of the width of their middle half. Each value is "
+            "of one run."
+        )
+
+
+def late(tuning: Tuning, best: Trial) -> Iterator[str]:
+    """Say when the best came, where that tells whether to go on."""
+    tried = [trial for trial in tuning.trials if not trial.running]
+    place = next(i for i, trial in enumerate(tuning.trials, 1) if trial.name == best.name)
+    if len(tried) <= ENOUGH:
+        return
+    if place > LATE * len(tried):
+        yield (
+            f"It came late, as trial {place} of {len(tuning.trials)}: the search was still "
+            "improving, and more trials may find better."
+        )
+    elif place <= len(tried) / 2:
+        yield f"The {counted(len(tuning.trials) - place, 'trial')} after it found nothing better."
+
+
+def at_edges(tuning: Tuning, best: Trial) -> Iterator[str]:
+    """Say which of the best values lie at an end of their range."""
+    for each in tuning.ranges:
+        if isinstance(each, Categorical):
+            continue
+        found = value(each, best.values.get(each.name, ""))
+        if found is None or isinstance(found, str):
+            continue
+        at = scale(each).place(found)
+        if EDGE < at < 1 - EDGE:
+            continue
+        end = "lower" if at <= EDGE else "upper"
+        yield (
+            f"{each.name} = {number(found)} is at the {end} end of its range ({number(each.low)} "
+            f"to {number(each.high)}): better values may lie beyond it."
+        )
+
+
+def states(trials: Sequence[Trial]) -> str:
+    """Return how many trials there are of each state: 8 completed, 1 failed."""
+    words = {
+        "Completed": "completed",
+        "Stopped": "stopped",
+        "Failed": "failed",
+        "InProgress": "running",
+    }
+    counts = [(sum(t.state == state for t in trials), word) for state, word in words.items()]
+    return listed([f"{count} {word}" for count, word in counts if count]) or "none"
+
+
+def without_best(tuning: Tuning) -> str:
+    """Say why there is no best trial."""
+    failed = [trial for trial in tuning.trials if trial.state == "Failed"]
+    if any(trial.running for trial in tuning.trials) or tuning.status == "InProgress":
+        return "No trial has ended with a value yet."
+    if not tuning.trials:
+        return "It ended before any trial began."
+    if failed:
+        return (
+            f"No trial succeeded: {len(failed)} of {counted(len(tuning.trials), 'trial')} failed."
+        )
+    return f"No trial printed the objective metric, {tuning.metric}: its regex may match no line."
