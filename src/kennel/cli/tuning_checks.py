@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from kennel import contract
 from kennel.errors import HyperparameterError, SettingsError, TuningError
+from kennel.jobs import watch
 from kennel.jobs.tuning import EPOCHS, HYPERBAND, Search
 from kennel.settings import Settings
 from kennel.training import hyperparameters, lines
@@ -75,15 +76,7 @@ def _require_expression(name: str, regex: str) -> None:
 
 def _read(regex: str, printed: Iterable[str]) -> list[float]:
     """Return the numbers that SageMaker would read in those lines."""
-    found = (re.search(regex, line) for line in printed)
-    return [number for match in found if match and (number := _number(match[1])) is not None]
-
-
-def _number(written: str | None) -> float | None:
-    try:
-        return float(written or "")
-    except ValueError:
-        return None
+    return [number for line in printed if (number := watch.metric_in(line, regex)) is not None]
 
 
 def require_objective(settings: Settings) -> None:

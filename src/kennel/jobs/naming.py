@@ -51,8 +51,13 @@ def tuning_job(wanted: str | None, *, now: datetime, token: str) -> str:
     """Return the name of a new tuning job, or of a training job that searches by itself."""
     if wanted is None:
         return unique(TUNING, now=now, token=token, longest=TUNING_NAME_CHARS)
-    name = wanted if wanted.startswith(PREFIX) else PREFIX + wanted
+    name = wanted if is_tuning_job(wanted) else f"{TUNING}-{wanted.removeprefix(PREFIX)}"
     return checked(name, longest=TUNING_NAME_CHARS)
+
+
+def is_tuning_job(name: str) -> bool:
+    """Say whether ``tuning_job`` made this name, and it is not a trial's."""
+    return name.startswith(f"{TUNING}-") and not is_trial(name)
 
 
 def is_trial(name: str) -> bool:

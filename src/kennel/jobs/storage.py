@@ -4,6 +4,7 @@ S3 as the jobs need it: addresses, folders, buckets, archives that a job left.
 Takes clients, opens none. Uploading a dataset stands in kennel.datasets.stage.
 """
 
+import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -111,6 +112,21 @@ def unpack(s3: Client, archive: Location, target: Path) -> list[Path]:
             return unpacking.unpack(file, target)
         except ArtifactError as error:
             raise JobError(f"{archive}: {error}") from error
+
+
+def document(s3: Client, location: Location) -> dict[str, Any] | None:
+    """Read an object that is JSON; None where there is none, or one that is torn."""
+    try:
+        body = s3.get_object(Bucket=location.bucket, Key=location.key)["Body"].read()
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise
+    try:
+        read = json.loads(body)
+    except ValueError:
+        return None
+    return read if isinstance(read, dict) else None
 
 
 def has_metadata(s3: Client, location: Location, name: str, value: str) -> bool:

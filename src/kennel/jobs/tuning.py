@@ -14,12 +14,11 @@ from kennel import settings as wanted
 from kennel.errors import SettingsError, TuningError
 from kennel.jobs.requests import Request
 from kennel.settings import Settings, Tune
-from kennel.tuning import ranges
+from kennel.tuning import configuration, ranges
 from kennel.tuning.ranges import Categorical, Continuous, Integer, Range
 
 HYPERBAND, GRID = "Hyperband", "Grid"
 EPOCHS = "epochs"  # the resource that Hyperband gives a trial more or less of
-IN_JOB = "kennel-tuning"  # the hyperparameter with which a training job searches by itself
 DIRECTIONS = {"accuracy": "Maximize", "loss": "Minimize", "error": "Minimize"}
 NUMBERS = ("integer", "number")
 
@@ -56,8 +55,9 @@ def search(settings: Settings, kinds: Mapping[str, str]) -> Search:
         resources = {"MinResource": least, "MaxResource": most}
         strategy["StrategyConfig"] = {"HyperbandStrategyConfig": resources}
     searched = tuple(found.values())
-    ranges.check(searched)
-    return Search(strategy | _config(tune, searched), searched, static)
+    config = strategy | _config(tune, searched)
+    configuration.read(config, static)  # refuses what cannot be searched
+    return Search(config, searched, static)
 
 
 def range_(name: str, given: wanted.Range, kind: str | None) -> Range:
@@ -97,11 +97,6 @@ def _resources(epochs: Range | None, static: Mapping[str, str]) -> tuple[int, in
 
 
 def _config(tune: Tune, searched: tuple[Range, ...]) -> Request:
-    if tune.strategy == HYPERBAND and tune.early_stopping:
-        raise SettingsError(
-            "[tune] strategy Hyperband and early_stopping exclude each other",
-            expected="early_stopping = false: Hyperband stops trials by itself",
-        )
     return {
         "HyperParameterTuningJobObjective": {
             "Type": direction(tune),
@@ -141,13 +136,7 @@ def _limits(tune: Tune, searched: tuple[Range, ...]) -> Request:
 
 def _grid_size(searched: tuple[Range, ...]) -> int:
     """Return the number of trials of a grid, which is what AWS asks to be told."""
-    if numbers := [each.name for each in searched if not isinstance(each, Categorical)]:
-        raise SettingsError(
-            f"Grid tries every combination of values, and {', '.join(numbers)} has two ends",
-            expected="lists of values",
-            remedy=f"{numbers[0]} = [0.001, 0.01, 0.1] in [tune.ranges], or another strategy",
-        )
-    size = ranges.size(searched) or 0
+    size = ranges.size(searched) or 1  # of numbers there is none: configuration says so
     if size > contract.MAX_TRIALS:
         raise SettingsError(
             f"the grid has {size} combinations",
@@ -183,4 +172,4 @@ def in_job(found: Search) -> dict[str, str]:
             expected=f"at most {contract.HYPERPARAMETER_VALUE_CHARS}, in one training job",
             remedy="fewer ranges or values, or without --in-job",
         )
-    return {**found.static, IN_JOB: text}
+    return {**found.static, contract.SEARCH_HYPERPARAMETER: text}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
+from typing import TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -67,6 +68,7 @@ class Ended:
 
 Event = Status | Line | Ended
 Sleep = Callable[[float], object]
+Seen = TypeVar("Seen")
 
 
 class LogReader:
@@ -148,13 +150,23 @@ def pause_s(cost_s: float, looks: int, refusals: int = 0) -> float:
     return min(usual, SHORTEST_PAUSE_S * GROWTH ** min(looks, 20))
 
 
+def is_end(event: object) -> bool:
+    """Say whether an event is the last one."""
+    return isinstance(event, Ended)
+
+
 def polled(
-    ask: Callable[[], list[Event]], *, sleep: Sleep, clock: Callable[[], float] = time.monotonic
-) -> Iterator[Event]:
-    """Yield what *ask* returns, again and again, until it returns ``Ended``."""
+    ask: Callable[[], list[Seen]],
+    *,
+    sleep: Sleep,
+    clock: Callable[[], float] = time.monotonic,
+    is_last: Callable[[Seen], bool] = is_end,
+) -> Iterator[Seen]:
+    """Yield what *ask* returns, again and again, until *is_last* says that this was all."""
     refusals = 0
     for looks in count():
-        start, events = clock(), []
+        start = clock()
+        events: list[Seen] = []
         try:
             events = ask()
             refusals = 0
@@ -163,7 +175,7 @@ def polled(
                 raise
             refusals += 1
         yield from events
-        if events and isinstance(events[-1], Ended):
+        if events and is_last(events[-1]):
             return
         sleep(pause_s(clock() - start, looks, refusals))
 
@@ -244,16 +256,17 @@ def gone(name: str) -> Answer:
 
 def metrics_in(text: str) -> dict[str, float]:
     """Return the metrics that SageMaker reads out of a log line."""
-    found = ((n, re.search(r, text)) for n, r in contract.METRIC_DEFINITIONS.items())
-    return {name: float(match[1]) for name, match in found if match and _is_number(match[1])}
+    found = {name: metric_in(text, r) for name, r in contract.METRIC_DEFINITIONS.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def _is_number(text: str) -> bool:
+def metric_in(text: str, regex: str) -> float | None:
+    """Return the number that SageMaker reads out of a log line by *regex*, if there is one."""
+    match = re.search(regex, text)
     try:
-        float(text)
+        return float(match[1] or "") if match else None
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def final_metrics(described: Answer) -> dict[str, float]:

@@ -1,0 +1,229 @@
+"""
+The tuning jobs there are, read from SageMaker: its own, and searches inside one training job.
+
+Takes clients, opens none. Both kinds become the same value, kennel.tuning.trials.Tuning. What is
+asked for in a new one stands in ``tuning``; following one is ``watch``'s loop around ``Reader``.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from kennel import contract
+from kennel.errors import JobError
+from kennel.jobs import lookup, naming, storage
+from kennel.jobs.aws import Aws
+from kennel.jobs.clients import Client
+from kennel.jobs.failures import is_missing
+from kennel.jobs.lookup import Answer
+from kennel.jobs.naming import TUNING
+from kennel.jobs.storage import Location
+from kennel.jobs.watch import LogReader, metric_in, training_log
+from kennel.tuning import trials
+from kennel.tuning.trials import Tuning
+
+
+@dataclass(frozen=True)
+class Job:
+    """A tuning job as AWS describes it, or the training job that searches by itself."""
+
+    described: Answer
+
+    @property
+    def in_job(self) -> bool:
+        """Whether it is a training job."""
+        return "TrainingJobName" in self.described
+
+    @property
+    def channels(self) -> dict[str, str]:
+        """What its trials read: channel → S3 prefix."""
+        definition = self.described.get("TrainingJobDefinition", self.described)
+        sources = {
+            channel["ChannelName"]: channel["DataSource"].get("S3DataSource", {})
+            for channel in definition.get("InputDataConfig", [])
+        }
+        return {name: source["S3Uri"] for name, source in sources.items() if "S3Uri" in source}
+
+
+def find(sagemaker: Client, name: str) -> Job:
+    """
+    Describe the tuning job *name*, of either kind.
+
+    Raises:
+        JobError: There is none.
+    """
+    try:
+        return Job(
+            sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+            if len(name) <= contract.TUNING_NAME_CHARS
+            else _searching(sagemaker, name)
+        )
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+    return Job(_searching(sagemaker, name))
+
+
+def _searching(sagemaker: Client, name: str) -> Answer:
+    missing = JobError(f"there is no tuning job {name}", remedy="kennel tuning list")
+    try:
+        described = lookup.job(sagemaker, name)
+    except JobError as error:
+        raise missing from error
+    if contract.SEARCH_HYPERPARAMETER not in described.get("HyperParameters", {}):
+        raise missing
+    return described
+
+
+def newest(sagemaker: Client, *, most: int) -> list[Answer]:
+    """Return the summaries of kennel's newest tuning jobs of both kinds, newest first."""
+    pages = sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
+        NameContains=TUNING, SortBy="CreationTime", SortOrder="Descending"
+    )
+    tuning = (s for page in pages for s in page["HyperParameterTuningJobSummaries"])
+    ours = (s for s in tuning if s["HyperParameterTuningJobName"].startswith(TUNING))
+    both = [*islice(ours, most), *islice(_searches(sagemaker), most)]
+    return sorted(both, key=lambda summary: summary["CreationTime"], reverse=True)[:most]
+
+
+def _searches(sagemaker: Client) -> Iterator[Answer]:
+    pages = sagemaker.get_paginator("list_training_jobs").paginate(
+        NameContains=TUNING, SortBy="CreationTime", SortOrder="Descending"
+    )
+    for page in pages:
+        for summary in page["TrainingJobSummaries"]:
+            if naming.is_tuning_job(summary["TrainingJobName"]):
+                yield summary
+
+
+def latest(sagemaker: Client, *, status: str | None = None) -> str:
+    """
+    Return the name of kennel's newest tuning job.
+
+    Raises:
+        JobError: There is none.
+    """
+    for summary in newest(sagemaker, most=20):
+        if status in (None, status_of(summary)):
+            return name_of(summary)
+    raise JobError(
+        f"no tuning job is {status}" if status else "there is no tuning job",
+        expected=f"one whose name starts with {TUNING}, in this account and region",
+        remedy="kennel tune, or kennel tuning list",
+    )
+
+
+def name_of(described: Answer) -> str:
+    """Return the name of a tuning job of either kind, described or summed up."""
+    return str(described.get("HyperParameterTuningJobName") or described["TrainingJobName"])
+
+
+def status_of(described: Answer) -> str:
+    """Return its status."""
+    return str(described.get("HyperParameterTuningJobStatus") or described["TrainingJobStatus"])
+
+
+class Reader:
+    """
+    Reads one tuning job as often as it is asked to; of trials that have ended once.
+
+    Raises:
+        JobError: There is no such tuning job.
+    """
+
+    def __init__(self, aws: Aws, name: str) -> None:
+        self._aws = aws
+        self._name = name
+        self._ended: dict[str, Answer] = {}
+        self._log: LogReader | None = None
+        self._told: list[str] = []
+        self.job = find(aws.sagemaker, name)
+
+    def read(self) -> Tuning:
+        """Return the tuning job as it is now, with its trials."""
+        self.job = find(self._aws.sagemaker, self._name)
+        if not self.job.in_job:
+            return trials.from_answers(self.job.described, self._trials())
+        document = self._left() or {}
+        described = as_tuning_job(self.job.described, document.get("Tuning", {}))
+        return trials.from_answers(described, document.get("TrainingJobs", []))
+
+    def _trials(self) -> list[Answer]:
+        pages = self._aws.sagemaker.get_paginator(
+            "list_training_jobs_for_hyper_parameter_tuning_job"
+        ).paginate(HyperParameterTuningJobName=self._name)
+        summaries = [one for page in pages for one in page["TrainingJobSummaries"]]
+        return [*summaries, *map(self._described, summaries)]
+
+    def _described(self, summary: Answer) -> Answer:
+        """Return what the summary lacks: metrics, and the seconds that are paid for."""
+        name = summary["TrainingJobName"]
+        if name not in self._ended:
+            described = lookup.job(self._aws.sagemaker, name)
+            if described["TrainingJobStatus"] not in contract.TRAINING_ENDED:
+                return described
+            self._ended[name] = described
+        return self._ended[name]
+
+    def _left(self) -> Answer | None:
+        """Return the document of a search in one job: as it was left, or as it is so far."""
+        described = self.job.described
+        s3 = self._aws.s3
+        if described["TrainingJobStatus"] in contract.TRAINING_ENDED:
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    storage.unpack(s3, storage.outputs(described), Path(folder))
+                    return dict(json.loads((Path(folder) / contract.SEARCH_RESULT).read_text()))
+                except (JobError, FileNotFoundError):
+                    pass  # it failed or was stopped before it wrote that
+        uri = described.get("CheckpointConfig", {}).get("S3Uri")
+        return storage.document(s3, Location.parse(uri) / contract.SEARCH_RESULT) if uri else None
+
+    def curves(self, tuning: Tuning) -> dict[str, list[float]]:
+        """Return trial → objective after each epoch, as their logs have it."""
+        if self.job.in_job:
+            return {}
+        specification = self.job.described["TrainingJobDefinition"]["AlgorithmSpecification"]
+        regexes = {one["Name"]: one["Regex"] for one in specification["MetricDefinitions"]}
+        return {
+            trial.name: [
+                value
+                for line in training_log(self._aws.logs, trial.name).new_lines()
+                if (value := metric_in(line.text, regexes[tuning.metric])) is not None
+            ]
+            for trial in tuning.trials
+        }
+
+    def with_curves(self, tuning: Tuning) -> Tuning:
+        """Return *tuning* with its trials' learning curves."""
+        if self.job.in_job:
+            return tuning
+        return trials.from_answers(self.job.described, self._trials(), self.curves(tuning))
+
+
+def as_tuning_job(described: Answer, left: Mapping[str, object]) -> Answer:
+    """
+    Describe a search in one training job as AWS describes a tuning job.
+
+    Args:
+        described: The training job.
+        left: What the search says of itself, so far or at its end.
+    """
+    static = dict(described["HyperParameters"])
+    config = json.loads(static.pop(contract.SEARCH_HYPERPARAMETER))
+    ended = described.get("TrainingEndTime")
+    return {
+        "HyperParameterTuningJobConfig": config,
+        "TrainingJobDefinition": {"StaticHyperParameters": static},
+        **left,
+        "HyperParameterTuningJobName": described["TrainingJobName"],
+        "HyperParameterTuningJobStatus": described["TrainingJobStatus"],
+        "CreationTime": described["CreationTime"],
+        **({"HyperParameterTuningEndTime": ended} if ended else {}),
+        **({"FailureReason": r} if (r := described.get("FailureReason")) else {}),
+    }
