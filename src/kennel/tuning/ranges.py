@@ -5,7 +5,7 @@ Which values are tried is ``search``'s. Needs the standard library alone.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,6 +196,38 @@ def size(ranges: Iterable[Range]) -> int | None:
             case Categorical():
                 product *= len(each.values)
     return product
+
+
+def members(each: Range) -> Sequence[float | str]:
+    """
+    Return all values of a range.
+
+    Raises:
+        ValueError: It is continuous.
+    """
+    match each:
+        case Continuous():
+            raise ValueError(f"{each.name} has no end of values")
+        case Integer():
+            return range(each.low, each.high + 1)
+        case Categorical():
+            return each.values
+
+
+def at(each: Range, share: float) -> float | int | str:
+    """Return the value *share* of the way through a range, by its scaling; 0 <= share < 1."""
+    if isinstance(each, Categorical):
+        return each.values[int(share * len(each.values))]
+    ends = each.low, each.high + (1 if isinstance(each, Integer) else 0)
+    match scaling(each):
+        case kind if kind == LOGARITHMIC:
+            reached = ends[0] * (ends[1] / ends[0]) ** share
+        case kind if kind == REVERSE:
+            reached = 1 - (1 - ends[0]) * ((1 - ends[1]) / (1 - ends[0])) ** share
+        case _:
+            reached = ends[0] + (ends[1] - ends[0]) * share
+    reached = min(max(reached, each.low), each.high)
+    return int(reached) if isinstance(each, Integer) else reached
 
 
 def text(value: float | str) -> str:

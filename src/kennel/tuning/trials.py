@@ -13,6 +13,7 @@ from math import isfinite
 from typing import Any, Literal, cast
 
 from kennel.tuning import ranges as ranges_
+from kennel.tuning.limits import Limits
 from kennel.tuning.ranges import Range
 
 State = Literal["InProgress", "Completed", "Stopped", "Failed"]
@@ -60,28 +61,6 @@ class Trial:
             and self.objective is not None
             and isfinite(self.objective)
         )
-
-
-@dataclass(frozen=True)
-class Limits:
-    """
-    When a tuning job ends; None: not by this.
-
-    Args:
-        jobs: Training jobs, at most.
-        parallel: Training jobs at a time.
-        runtime_s: Of the tuning job.
-        target: Objective that is good enough.
-        not_improving: Training jobs in a row that were less than 1 % better than the best before.
-        convergence: End when no better value is to be expected.
-    """
-
-    jobs: int | None = None
-    parallel: int = 1
-    runtime_s: int | None = None
-    target: float | None = None
-    not_improving: int | None = None
-    convergence: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,7 +136,7 @@ def from_answers(
         strategy=config["Strategy"],
         ranges=ranges,
         static=dict(definition.get("StaticHyperParameters", {})),
-        limits=limits(config),
+        limits=Limits.from_request(config),
         trials=tuple(
             _trial(joined[name], metric, searched, tuple((curves or {}).get(name, ())))
             for name in sorted(joined)
@@ -172,25 +151,6 @@ def from_answers(
         reason=described.get("FailureReason", ""),
         started=_time(described.get("CreationTime")),
         ended=_time(described.get("HyperParameterTuningEndTime")),
-    )
-
-
-def limits(config: Mapping[str, Any]) -> Limits:
-    """Return when a tuning job with this HyperParameterTuningJobConfig ends."""
-    resources, criteria = (
-        config.get("ResourceLimits", {}),
-        config.get("TuningJobCompletionCriteria", {}),
-    )
-    return Limits(
-        jobs=resources.get("MaxNumberOfTrainingJobs"),
-        parallel=resources.get("MaxParallelTrainingJobs", 1),
-        runtime_s=resources.get("MaxRuntimeInSeconds"),
-        target=criteria.get("TargetObjectiveMetricValue"),
-        not_improving=criteria.get("BestObjectiveNotImproving", {}).get(
-            "MaxNumberOfTrainingJobsNotImproving"
-        ),
-        convergence=criteria.get("ConvergenceDetected", {}).get("CompleteOnConvergence")
-        == "Enabled",
     )
 
 

@@ -1,0 +1,94 @@
+"""
+When a tuning job is done, by its limits, its completion criteria and what its trials came to.
+
+Pure functions of the trials told so far. Needs the standard library alone.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import cast
+
+from kennel.contract import TUNING_FAILURES_AT_START
+from kennel.tuning.limits import Limits
+from kennel.tuning.trials import Trial
+
+IMPROVEMENT = 0.01  # AWS counts a training job as better from 1 % on
+# AWS does not say when it takes a search for converged. Here: half of the trials, and at least
+# this many, went by without any better objective.
+CONVERGED_AFTER = 10
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+def reason(
+    trials: Sequence[Trial], limits: Limits, elapsed_s: float, *, maximize: bool
+) -> str | None:
+    """Return why a tuning job is done at once, whatever still runs; None as long as it is not."""
+    if limits.runtime_s is not None and elapsed_s >= limits.runtime_s:
+        return f"it ran for MaxRuntimeInSeconds, {limits.runtime_s}"
+    scores = _scores(trials, maximize=maximize)
+    if limits.target is not None:
+        goal = limits.target if maximize else -limits.target
+        if any(score >= goal for score in scores):
+            return f"a training job reached TargetObjectiveMetricValue, {limits.target}"
+    stale = not_improving(trials, maximize=maximize)
+    if limits.not_improving is not None and stale >= limits.not_improving:
+        return f"{stale} training jobs in a row did not improve the best objective by 1 %"
+    if limits.convergence and has_converged(trials, maximize=maximize):
+        return "the search has converged"
+    return None
+
+
+def no_success(trials: Iterable[Trial]) -> str | None:
+    """
+    Return why a tuning job has failed: its first training jobs all ended without an objective.
+
+    AWS gives up after five; none is given up while one is still running or has succeeded.
+    """
+    known = in_order_of_ending(trials)
+    if any(trial.succeeded or trial.running for trial in known):
+        return None
+    if len(known) < TUNING_FAILURES_AT_START:
+        return None
+    return f"No training job succeeded after {len(known)} attempts. {first_failure(known)}"
+
+
+def first_failure(trials: Iterable[Trial]) -> str:
+    """Say which training job ended first without an objective, and why."""
+    for trial in in_order_of_ending(trials):
+        if not trial.succeeded and not trial.running:
+            why = trial.reason or "it emitted no objective metric"
+            return f"The first, {trial.name}: {why}"
+    return ""
+
+
+def not_improving(trials: Iterable[Trial], *, maximize: bool) -> int:
+    """Return how many trials ended since one was better than the best before by 1 % or more."""
+    best, stale = -math.inf, 0
+    for score in _scores(trials, maximize=maximize):
+        improved = math.isinf(best) or score - best >= IMPROVEMENT * abs(best)
+        best, stale = max(best, score), 0 if improved else stale + 1
+    return stale
+
+
+def has_converged(trials: Iterable[Trial], *, maximize: bool) -> bool:
+    """Say whether a better objective is not to be expected of more trials."""
+    scores = _scores(trials, maximize=maximize)
+    if not scores:
+        return False
+    since = len(scores) - 1 - scores.index(max(scores))
+    return since >= max(CONVERGED_AFTER, math.ceil(len(scores) / 2))
+
+
+def in_order_of_ending(trials: Iterable[Trial]) -> list[Trial]:
+    """Return trials as they ended, running ones last."""
+    return sorted(trials, key=lambda trial: (trial.ended or _NEVER, trial.name))
+
+
+def _scores(trials: Iterable[Trial], *, maximize: bool) -> list[float]:
+    """Return the objectives in the order of ending, larger ones being better."""
+    return [
+        cast("float", trial.objective) * (1 if maximize else -1)
+        for trial in in_order_of_ending(trials)
+        if trial.succeeded
+    ]
