@@ -95,13 +95,15 @@ def test_the_ground_floor_needs_the_standard_library_only(part):
 
 def test_the_command_line_checks_hyperparameters_without_torch():
     """
-    Of the training code the command line imports the hyperparameters and the log lines only.
+    Of the training code the command line imports what needs no torch: the hyperparameters, the log
+    lines and the request of a search.
     """
     names = {name for path in files_of("cli") for name in imports(path)}
 
     assert {name for name in names if name.startswith("kennel.training")} == {
         "kennel.training.hyperparameters",
         "kennel.training.lines",
+        "kennel.training.search_request",
     }
 
 

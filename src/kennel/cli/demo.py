@@ -153,7 +153,7 @@ def run(inputs: Inputs, wanted: Wanted, folder: Path) -> Outcome:
     inputs.executor.send(plan.pruning(location.bucket, staged.stale))  # of another demo's data
     show.talk(f"{location}: {len(staged.uploads)} files uploaded, {staged.unchanged} unchanged")
 
-    job = training.submit(inputs, data=str(location), weights=wanted.weights)
+    job = training.submit(inputs, str(location), weights=wanted.weights)
     show.talk(f"\n2. train: {job}")
     described = training.follow(inputs.aws, job)
 

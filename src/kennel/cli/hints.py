@@ -17,6 +17,8 @@ from pathlib import Path
 VARIABLE = "KENNEL_COMMAND"  # set by kennel local run: what stands before a command that asks AWS
 ON_AWS = (
     "train",
+    "tune",
+    "tuning",
     "logs",
     "jobs",
     "describe",

@@ -20,6 +20,7 @@ from kennel.contract import INFERENCE_AMI_DRIVERS
 from kennel.errors import KennelError
 
 AWAY_S = 2  # without Spot capacity, after an interruption
+STRATEGIES = ("Bayesian", "Random", "Grid", "Hyperband")
 RUNTIMES = ("auto", "docker", "process")
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -62,6 +63,7 @@ def parser() -> Parser:
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     _data(commands)
     _training(commands)
+    _tuning(commands)
     _endpoints(commands)
     _images(commands)
     _check(commands)
@@ -106,6 +108,13 @@ def _training(commands: Commands) -> None:
         "--resume",
         metavar="JOB",
         help="go on where JOB has ended, with its own request; --set epochs=N trains for longer",
+    )
+    tuned = train.add_mutually_exclusive_group()
+    tuned.add_argument("--from-tuning", metavar="JOB", help="with the best values of a tuning job")
+    tuned.add_argument(
+        "--tuned",
+        action="store_true",
+        help="with the best values of the last kennel tune here, if it was of such a training",
     )
     train.add_argument("--weights", metavar="FILE|imagenet|none", help="what the model starts from")
     train.add_argument(
@@ -162,6 +171,89 @@ def _training(commands: Commands) -> None:
     _settings(stop)
     _dry_run(stop)
     stop.set_defaults(run="training.stop")
+
+
+def _tuning(commands: Commands) -> None:
+    tune = commands.add_parser("tune", help="search hyperparameters and follow the search")
+    tune.settable = _hyperparameters
+    tune.add_argument("--data", metavar="NAME|DIR|S3", help="a staged dataset, a folder, or s3://…")
+    tune.add_argument("--weights", metavar="FILE|imagenet|none", help="what the model starts from")
+    tune.add_argument(
+        "--range",
+        action="append",
+        default=[],
+        metavar="NAME=RANGE",
+        dest="ranges",
+        help="MIN..MAX, MIN..MAX:Logarithmic or A,B,C; added to [tune.ranges]",
+    )
+    tune.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="hyperparameters",
+        help="a hyperparameter of all trials; one that has a range is not searched then",
+    )
+    tune.add_argument("--strategy", choices=STRATEGIES, help="default: [tune] strategy")
+    tune.add_argument("--objective", metavar="METRIC", help="default: [tune] objective")
+    tune.add_argument("--direction", choices=("Maximize", "Minimize"))
+    tune.add_argument("--max-jobs", type=positive, metavar="N", help="trials in all")
+    tune.add_argument("--parallel", type=positive, metavar="N", help="trials at a time")
+    tune.add_argument(
+        "--in-job",
+        action=argparse.BooleanOptionalAction,
+        help="all trials inside one training job: one start, one download, one instance",
+    )
+    tune.add_argument(
+        "--from",
+        action="append",
+        default=[],
+        metavar="JOB",
+        dest="parents",
+        help="begin with what an earlier tuning job has learnt; may be given again",
+    )
+    tune.add_argument("--name", help="of the tuning job; default: one of the time")
+    tune.add_argument("--instance-type", metavar="TYPE")
+    tune.add_argument("--spot", action=argparse.BooleanOptionalAction, help="spare capacity")
+    tune.add_argument(
+        "--wait",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="follow it; --no-wait: start it and return",
+    )
+    _settings(tune)
+    _dry_run(tune)
+    _json(tune)
+    tune.set_defaults(run="tuning.tune")
+
+    group = commands.add_parser(
+        "tuning", help="look at tuning jobs, stop them, use what they found"
+    )
+    tuning = group.add_subparsers(metavar="COMMAND", required=True)
+    for name, help_ in {
+        "show": "show a tuning job and its trials, running or ended",
+        "stop": "stop a tuning job and its trials; what they have found is kept",
+        "report": "write a report that a browser shows",
+        "apply": "write the best values into kennel.toml",
+    }.items():
+        one = tuning.add_parser(name, help=help_)
+        default = "the one that runs" if name == "stop" else "the latest"
+        one.add_argument("job", nargs="?", metavar="JOB", help=f"default: {default}")
+        _settings(one)
+        one.set_defaults(run=f"tuning_jobs.{name}_" if name == "show" else f"tuning_jobs.{name}")
+        if name == "show":
+            one.add_argument("--follow", "-f", action="store_true", help="until it has ended")
+            _json(one)
+        if name == "report":
+            one.add_argument("--output", "-o", type=Path, metavar="FILE", help="default: JOB.html")
+            one.add_argument("--open", action="store_true", help="show it in the browser")
+        if name in ("stop", "apply"):
+            _dry_run(one)
+    listed = tuning.add_parser("list", help="list the tuning jobs, newest first")
+    listed.add_argument("--most", type=positive, default=20, metavar="N", help=DEFAULT)
+    _settings(listed)
+    _json(listed)
+    listed.set_defaults(run="tuning_jobs.list_")
 
 
 def _endpoints(commands: Commands) -> None:

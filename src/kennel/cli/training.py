@@ -2,14 +2,15 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kennel import contract
-from kennel.cli import context, effects, images, resume, show
+from kennel.cli import context, effects, features, images, resume, show, start, tuning_checks
 from kennel.cli.inputs import Inputs
 from kennel.cli.parser import INTERRUPTED
 from kennel.errors import JobError, SettingsError
@@ -26,6 +27,7 @@ NAMED_WEIGHTS = ("imagenet", "none", "auto")
 @explained()
 def train(args: argparse.Namespace) -> int:
     """Start a training job; follow it unless told not to."""
+    start.require_one(args)
     if args.resume:
         resume.require_alone(args)
         settings = context.settings(args)
@@ -34,21 +36,17 @@ def train(args: argparse.Namespace) -> int:
         changed = chosen(args.hyperparameters, None)
         name = resume.submit(aws, executor, args.resume, changed=changed, name=args.name)
         return _started(args, aws, name)
-    settings = context.settings(
-        args,
-        train={
-            "instance_type": args.instance_type,
-            "spot": args.spot,
-            "hyperparameters": chosen(args.hyperparameters, args.weights),
-        },
-    )
-    weights = weights_file(args.weights)
+    begun = start.of(args, context.settings(args), chosen(args.hyperparameters, args.weights))
+    settings = start.settings(args, begun)
+    tuning_checks.require_metrics(settings)
+    weights = weights_file(begun.weights)
     settings = with_model(settings, weights)
-    require_weights(hyperparameters.parse(settings.train.hyperparameters).weights, weights)
+    if start.WEIGHTS not in begun.channels:
+        require_weights(hyperparameters.parse(settings.train.hyperparameters).weights, weights)
     aws = context.aws(settings)
     settings, told = images.for_training(settings, aws)
     inputs = Inputs(settings, aws, effects.executor(aws, dry_run=args.dry_run))
-    name = submit(inputs, data=args.data, weights=weights, name=args.name)
+    name = submit(inputs, begun.data, weights=weights, name=args.name, channels=begun.channels)
     show.talk(told)
     return _started(args, aws, name)
 
@@ -136,23 +134,50 @@ def require_weights(named: str, file: Path | None) -> None:
 
 
 def submit(
-    inputs: Inputs, *, data: str | None, weights: Path | None = None, name: str | None = None
+    inputs: Inputs,
+    data: str | None,
+    *,
+    weights: Path | None = None,
+    name: str | None = None,
+    channels: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """
     Start a training job, its data and weights uploaded first; return its name.
 
     What can be judged here is judged before anything is uploaded or paid for.
+
+    Args:
+        channels: Channel → S3 prefix, of those that are known; the others are made.
     """
     settings = inputs.settings
     compose.check_training(settings)
     job = naming.job(name, compose.model_name(settings), **context.now())
-    channels = inputs.channels(data)
-    if weights:
-        channels["weights"] = inputs.weights(weights)
+    reads = sources(inputs, data, weights, channels)
+    found = features.find(inputs, reads)
     inputs.require_bucket()  # of the job's output, wherever its data is
-    wanted = compose.training_job(settings, name=job, bucket=inputs.bucket, channels=channels)
+    reads |= found.channel if found else {}
+    wanted = compose.training_job(settings, name=job, bucket=inputs.bucket, channels=reads)
     inputs.executor.send(plan.training(wanted, name=job))
+    features.note(inputs, found, job)
     return job
+
+
+def sources(
+    inputs: Inputs, data: str | None, weights: Path | None, known: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the channels of a job, channel → S3 prefix; what is not *known* is uploaded."""
+    pictures = {} if "train" in known else inputs.channels(data)
+    return {
+        **pictures,
+        **known,
+        **({start.WEIGHTS: inputs.weights(weights)} if weights else {}),
+    }
+
+
+def folder_of(settings: Settings, data: str | None) -> Path | None:
+    """Return the folder here that a job trains on; None where its data is in S3 alone."""
+    folder = Path(data) if data else settings.data.folder
+    return folder if folder.is_dir() else None
 
 
 def follow(aws: Aws, name: str) -> Answer:

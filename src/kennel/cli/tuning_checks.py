@@ -7,15 +7,14 @@ in kennel.jobs.tuning.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kennel import contract
 from kennel.errors import HyperparameterError, SettingsError, TuningError
-from kennel.jobs import watch
+from kennel.jobs import tuning, watch
 from kennel.jobs.tuning import EPOCHS, HYPERBAND, Search
 from kennel.settings import Settings
-from kennel.training import hyperparameters, lines
-from kennel.training.hyperparameters import Hyperparameters
+from kennel.training import hyperparameters, lines, search_request
 from kennel.tuning.ranges import Categorical, Range, text
 
 OWN_PROGRAM = "sagemaker_program"
@@ -128,6 +127,18 @@ def require_hyperparameters(settings: Settings, search: Search) -> None:
                 ) from error
 
 
+def require_search_in_job(settings: Settings, search: Search, parents: Sequence[str]) -> None:
+    """Raise KennelError if a training job would refuse to run this search by itself."""
+    if parents or runs_own_program(settings):
+        what = f"--from {parents[0]}" if parents else "a program of your own"
+        raise SettingsError(
+            f"{what} and --in-job exclude each other",
+            expected="a tuning job for that, each of whose trials is a job",
+            remedy="--no-in-job",
+        )
+    search_request.read(tuning.in_job(search))
+
+
 def ends(each: Range) -> tuple[str, ...]:
     """Return the values that a range may come to at its extremes; of a list, all."""
     if isinstance(each, Categorical):
@@ -161,7 +172,7 @@ def warnings(settings: Settings, search: Search, train_pictures: int | None) -> 
             f"the objective is {settings.tune.objective}: it is best where the training pictures "
             "are learnt by heart; valid_accuracy says what holds for others"
         )
-    optimizer = search.static.get("optimizer", Hyperparameters.optimizer)
+    optimizer = search.static.get("optimizer", hyperparameters.Hyperparameters.optimizer)
     if "momentum" in found and "optimizer" not in found and optimizer != "sgd":
         yield f"momentum is searched, and {optimizer} has none: it changes nothing"
 

@@ -78,12 +78,16 @@ def model_name(settings: Settings) -> str:
     return str(settings.train.hyperparameters.get("model", DEFAULT_MODEL))
 
 
+def checkpoints(settings: Settings, bucket: str, job: str) -> str:
+    """Return the S3 URI that the checkpoints of *job* are synced with."""
+    return str(home(settings, bucket) / f"checkpoints/{job}")
+
+
 def training_job(
     settings: Settings, *, name: str, bucket: str, channels: Mapping[str, str]
 ) -> TrainingJob:
     """Return the training job *name* on the data in *channels* that the settings describe."""
     train = settings.train
-    checkpoints = str(home(settings, bucket) / f"checkpoints/{name}")
     return TrainingJob(
         image=image(settings.images.train, "train"),
         role=role(settings),
@@ -94,7 +98,7 @@ def training_job(
         ),
         max_runtime_s=train.max_runtime_s,
         max_wait_s=max_wait_s(settings),
-        checkpoints=checkpoints if train.checkpoints else None,
+        checkpoints=checkpoints(settings, bucket, name) if train.checkpoints else None,
         hyperparameters=train.hyperparameters,
         environment=train.environment,
         metrics=train.metrics,

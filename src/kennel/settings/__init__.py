@@ -5,7 +5,7 @@ What the user asks for: kennel.toml, the environment and command options as one 
 judges them. Hyperparameters are only carried here: kennel.training.hyperparameters knows them.
 """
 
-from kennel.settings.load import FILE_NAME, load
+from kennel.settings.load import FILE_NAME, find, load
 from kennel.settings.model import Aws, Data, Deploy, Images, Local, Settings, Train, Tune
 from kennel.settings.ranges import Range
 
@@ -20,5 +20,6 @@ __all__ = [
     "Settings",
     "Train",
     "Tune",
+    "find",
     "load",
 ]

@@ -1,0 +1,196 @@
+"""
+What a search has found, for the training after it: from its job, or from the record it left here.
+
+``kennel tune`` leaves the record, ``kennel train --tuned`` (which is ``make train``) reads it. A
+record of other pictures, another model or other settings is not used, and it is said why.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kennel.cli import show
+from kennel.errors import JobError
+from kennel.jobs import compose, tunings
+from kennel.jobs.aws import Aws
+from kennel.settings import Settings
+from kennel.tuning.trials import Trial, Tuning
+
+WITHOUT = "without it: make train TUNED=, or kennel train without --tuned"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a search was asked to look at, so that another training is told from it."""
+
+    data: str | None  # as the command line gave it, a folder as an absolute path
+    folder: str  # [data] folder
+    weights: str | None  # a file's absolute path, or imagenet or none; None: not given
+    model: str
+    hyperparameters: Mapping[str, str]  # of the settings, but for those that are searched
+    ranges: Mapping[str, str]  # [tune.ranges]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The last search that was followed to its end."""
+
+    job: str
+    objective: str
+    value: float
+    best: Mapping[str, str]  # the values that were searched
+    static: Mapping[str, str]  # those that all trials shared
+    asked: Asked
+
+    @property
+    def hyperparameters(self) -> dict[str, str]:
+        """All of the best trial's."""
+        return {**self.static, **self.best}
+
+
+def asked(settings: Settings, *, data: str | None, weights: str | None) -> Asked:
+    """Return what a command was asked, *settings* being those of the files and the environment."""
+    ranges = {name: str(each) for name, each in settings.tune.ranges.items()}
+    given = settings.train.hyperparameters
+    return Asked(
+        data=_absolute(data),
+        folder=str(settings.data.folder.absolute()),
+        weights=_absolute(weights),
+        model=compose.model_name(settings),
+        hyperparameters={k: v for k, v in given.items() if k not in ranges},
+        ranges=ranges,
+    )
+
+
+def _absolute(given: str | None) -> str | None:
+    return str(Path(given).absolute()) if given and Path(given).exists() else given
+
+
+def write(path: Path, tuning: Tuning, asked: Asked) -> Record:
+    """Leave a record of a search that found something."""
+    best = require_best(tuning)
+    record = Record(
+        job=tuning.name,
+        objective=tuning.metric,
+        value=best.objective or 0.0,
+        best=dict(best.values),
+        static=shared(tuning),
+        asked=asked,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.new")
+    draft.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    draft.replace(path)
+    return record
+
+
+def read(path: Path) -> Record | None:
+    """Return the record, None where there is none that can be read."""
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return Record(**{**document, "asked": Asked(**document["asked"])})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        show.talk(f"{show.near(path)} is not used, it is no record of a search: {error}")
+        return None
+
+
+def differences(record: Record, now: Asked, chosen: Mapping[str, str]) -> Iterator[str]:
+    """
+    Yield what makes the record that of another training.
+
+    Args:
+        now: What is asked for; data and weights that are not given are those of the record.
+        chosen: Hyperparameters of the command line.
+    """
+    then = record.asked
+    if now.data not in (None, then.data):
+        yield f"data {now.data} (was {then.data or then.folder})"
+    if then.data is None and now.folder != then.folder:
+        yield f"data {now.folder} (was {then.folder})"
+    if now.weights not in (None, then.weights):
+        yield f"weights {now.weights} (was {then.weights or 'not given'})"
+    model = chosen.get("model", record.hyperparameters.get("model", then.model))
+    if model != record.hyperparameters.get("model", then.model):
+        yield f"model {model} (was {record.hyperparameters.get('model', then.model)})"
+    yield from _changed("", then.hyperparameters, now.hyperparameters, set(then.ranges))
+    yield from _changed("range ", then.ranges, now.ranges, set())
+
+
+def _changed(
+    what: str, then: Mapping[str, str], now: Mapping[str, str], but: set[str]
+) -> Iterator[str]:
+    for name in sorted({*then, *now} - but):
+        if then.get(name) != now.get(name):
+            yield f"{what}{name} {now.get(name, 'not set')} (was {then.get(name, 'not set')})"
+
+
+def from_record(settings: Settings, now: Asked, chosen: Mapping[str, str]) -> Record | None:
+    """Return the record of the settings, if it is of such a training; say what was decided."""
+    record = read(settings.tune.record)
+    if record is None:
+        return None
+    if different := list(differences(record, now, chosen)):
+        show.talk(
+            f"what {record.job} has found is not used, it is of another training: "
+            f"{'; '.join(different)}\n  use it all the same: kennel train --from-tuning "
+            f"{record.job}"
+        )
+        return None
+    values = " ".join(f"{name}={value}" for name, value in record.best.items())
+    show.talk(
+        f"with the best of {record.job} ({record.objective} {record.value:.6g}): {values}\n"
+        f"  {WITHOUT}"
+    )
+    return record
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best of a tuning job."""
+
+    hyperparameters: Mapping[str, str]
+    channels: Mapping[str, str]  # that its trials read: channel → S3 prefix
+
+
+def from_job(aws: Aws, name: str) -> Found:
+    """
+    Return the best that the tuning job *name* has found so far, and say which it is.
+
+    Raises:
+        JobError: There is no such tuning job, or it has found nothing.
+    """
+    reader = tunings.Reader(aws, name)
+    tuning = reader.read()
+    best = require_best(tuning)
+    values = " ".join(f"{key}={value}" for key, value in best.values.items())
+    running = "" if tuning.ended else " so far"
+    show.talk(f"the best of {name}{running} ({tuning.metric} {best.objective:.6g}): {values}")
+    return Found({**shared(tuning), **best.values}, reader.job.channels)
+
+
+def require_best(tuning: Tuning) -> Trial:
+    """Return the best trial; JobError where no trial has come to an objective."""
+    if tuning.best is None:
+        first = next((trial.reason for trial in tuning.trials if trial.reason), tuning.reason)
+        raise JobError(
+            f"tuning job {tuning.name} is {tuning.status} and no trial of it has come to a "
+            f"{tuning.metric}{': ' + first if first else ''}",
+            expected="at least one trial that has ended well",
+            remedy=f"kennel tuning show {tuning.name}",
+        )
+    return tuning.best
+
+
+def shared(tuning: Tuning) -> dict[str, str]:
+    """Return the hyperparameters that all trials shared, but those that SageMaker has added."""
+    return {k: v for k, v in tuning.static.items() if not k.startswith("_tuning")}
+
+
+def with_values(settings: Settings, values: Mapping[str, str]) -> Settings:
+    """Return *settings* with these hyperparameters on top."""
+    merged = {**settings.train.hyperparameters, **values}
+    return replace(settings, train=replace(settings.train, hyperparameters=merged))

@@ -1,0 +1,189 @@
+"""``kennel tuning``: look at tuning jobs, stop them, report them, keep what they have found."""
+
+import argparse
+import json
+import webbrowser
+from collections.abc import Mapping
+from pathlib import Path
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Table
+
+from kennel import contract
+from kennel import settings as sources
+from kennel.cli import context, effects, show, tuned, tuning, tuning_view
+from kennel.cli.parser import INTERRUPTED
+from kennel.errors import SettingsError, TuningError
+from kennel.jobs import plan, tunings
+from kennel.jobs.aws import Aws
+from kennel.jobs.failures import explained
+from kennel.jobs.lookup import Answer
+from kennel.jobs.tunings import Reader
+from kennel.tuning.trials import Tuning
+
+HYPERPARAMETERS = ("train", "hyperparameters")
+
+
+@explained()
+def show_(args: argparse.Namespace) -> int:
+    """Show a tuning job; with --follow, until it has ended."""
+    aws, name = _named(args)
+    try:
+        found = tuning.follow(aws, name) if args.follow else Reader(aws, name).read()
+    except KeyboardInterrupt:
+        show.talk(f"\n{tuning.ways_back(name)}")
+        return INTERRUPTED
+    in_job = tunings.find(aws.sagemaker, name).in_job
+    if args.json:
+        show.result(json.dumps(tuning_view.document(found, in_job=in_job), indent=2))
+        return 0
+    show.result(tuning_view.outcome(found, in_job=in_job))
+    if found.best and found.status in contract.TUNING_ENDED:
+        show.talk(tuning.what_next(found, in_job=in_job))
+    return 0
+
+
+def _named(args: argparse.Namespace, status: str | None = None) -> tuple[Aws, str]:
+    """Return AWS and the name that was given, or else that of the newest."""
+    aws = context.aws(context.settings(args))
+    if args.job:
+        return aws, args.job
+    name = tunings.latest(aws.sagemaker, status=status)
+    show.talk(f"{'the newest' if status else 'the latest'} tuning job: {name}")
+    return aws, name
+
+
+@explained()
+def list_(args: argparse.Namespace) -> int:
+    """List kennel's tuning jobs of both kinds."""
+    aws = context.aws(context.settings(args))
+    found = tunings.newest(aws.sagemaker, most=args.most)
+    if args.json:
+        show.result(json.dumps(found, default=str, indent=2))
+        return 0
+    if not found:
+        show.talk("no tuning jobs yet: kennel tune")
+        return 0
+    rows = [(tunings.name_of(one), tunings.status_of(one), *_about(one)) for one in found]
+    show.result(show.columns([("tuning job", "status", "created", "strategy", "trials"), *rows]))
+    return 0
+
+
+def _about(summary: Answer) -> tuple[str, str, str]:
+    created = f"{summary['CreationTime'].astimezone():%Y-%m-%d %H:%M:%S}"
+    if "TrainingJobName" in summary:
+        return created, "in one training job", ""
+    counts = summary["TrainingJobStatusCounters"]
+    ended = sum(counts.get(status, 0) for status in ("Completed", "Stopped", "NonRetryableError"))
+    most = summary.get("ResourceLimits", {}).get("MaxNumberOfTrainingJobs")
+    return created, summary["Strategy"], f"{ended} of {most}" if most else str(ended)
+
+
+@explained()
+def stop(args: argparse.Namespace) -> int:
+    """Stop a tuning job, and the trials that run."""
+    aws, name = _named(args, "InProgress")
+    found = tunings.find(aws.sagemaker, name)
+    status = tunings.status_of(found.described)
+    if status in contract.TUNING_ENDED:
+        show.talk(f"tuning job {name} has ended already: {status}")
+        return 0
+    calls = plan.stop(name) if found.in_job else plan.stop_tuning(name)
+    effects.executor(aws, dry_run=args.dry_run).send(calls)
+    if not args.dry_run:
+        show.talk(f"stopping; what it has found is kept: kennel tuning show {name}")
+        show.result(name)
+    return 0
+
+
+@explained()
+def report(args: argparse.Namespace) -> int:
+    """Write a tuning job's report, and print where it is."""
+    from kennel.tuning import report as pages  # noqa: PLC0415 - for this command alone
+
+    aws, name = _named(args)
+    reader = Reader(aws, name)
+    found = reader.with_curves(reader.read())
+    path: Path = args.output or Path(f"{name}.html")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(pages.html(found, _importances(found)), encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"the report cannot be written to {path}: {error.strerror}",
+            remedy=f"kennel tuning report {name} --output FILE",
+        ) from error
+    show.result(str(path))
+    if args.open and not webbrowser.open(path.absolute().as_uri()):
+        show.talk("no browser could be opened: open the file yourself")
+    return 0
+
+
+def _importances(found: Tuning) -> Mapping[str, float] | None:
+    """Return what matters most, None where too little is known or nothing here computes it."""
+    try:
+        from kennel.tuning.importances import importances  # noqa: PLC0415 - imports Optuna
+    except ImportError:
+        show.talk("importances are left out: they need Optuna, pip install 'kennel[tune]'")
+        return None
+    try:
+        return importances(found)
+    except TuningError as error:
+        show.talk(f"importances are left out: {error}")
+        return None
+
+
+@explained()
+def apply(args: argparse.Namespace) -> int:
+    """Write the best values into the settings file; all else in it stays as it is."""
+    aws, name = _named(args)
+    found = Reader(aws, name).read()
+    best = tuned.require_best(found)
+    path = args.settings or sources.find(Path.cwd()) or Path(sources.FILE_NAME)
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    after = applied(before, best.values, path)
+    values = [(key, value) for key, value in best.values.items()]
+    show.talk(f"of {best.name}, {found.metric} {best.objective:.6g}:\n{show.columns(values)}")
+    if args.dry_run:
+        show.talk(f"not written: {show.near(path)}")
+        return 0
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_text(after, encoding="utf-8")
+    draft.replace(path)
+    show.result(str(show.near(path)))
+    return 0
+
+
+def applied(text: str, values: Mapping[str, str], path: Path) -> str:
+    """
+    Return the settings file *text* with these hyperparameters, its comments and order kept.
+
+    Args:
+        path: Named in the error.
+    Raises:
+        SettingsError: It is not TOML.
+    """
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    table: Table | tomlkit.TOMLDocument = document
+    for name in HYPERPARAMETERS:
+        if name not in table:
+            table[name] = tomlkit.table(is_super_table=name == HYPERPARAMETERS[0])
+        table = table[name]
+    for name, value in values.items():
+        known = next((k for k in table if k.replace("_", "-") == name), name)
+        table[known] = number(value)
+    return tomlkit.dumps(document)
+
+
+def number(text: str) -> int | float | str:
+    """Return a value as TOML writes it best."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

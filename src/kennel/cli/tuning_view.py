@@ -1,0 +1,239 @@
+"""
+How a tuning job looks: its progress on a line, its trials in a table, as JSON, and live.
+
+Where it comes from is kennel.jobs.tunings; the page to look at in a browser is
+kennel.tuning.report's.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from kennel.cli import show
+from kennel.tuning.trials import Trial, Tuning
+
+ROOM = 6  # lines of a terminal that are not for trials
+TOLD = ("valid_accuracy", "valid_loss")  # metrics of a trial that has no objective yet
+Show = Callable[[Tuning], object]
+
+
+def follow(events: Iterable[Tuning]) -> Tuning:
+    """Show a tuning job as it goes on, and return what it came to."""
+    last: Tuning | None = None
+    with _shown() as update:
+        for tuning in events:
+            update(tuning)
+            last = tuning
+    if last is None:  # pragma: no cover - its contract
+        raise AssertionError("a follower ends with a tuning job that has ended")
+    return last
+
+
+@contextmanager
+def _shown() -> Iterator[Show]:
+    """Give what shows a tuning job: a live table on a terminal, elsewhere lines of what is new."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import, and most commands draw none
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines()
+        return
+    from rich.live import Live  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+
+        def update(tuning: Tuning) -> None:
+            text = Text(picture(tuning, console.width, console.height), no_wrap=True)
+            live.update(text, refresh=True)
+
+        yield update
+
+
+class Lines:
+    """Says on standard error what is new: a line for each trial that has ended."""
+
+    def __init__(self) -> None:
+        self._status = ""
+        self._told: set[str] = set()
+
+    def __call__(self, tuning: Tuning) -> None:
+        """Take a look."""
+        if tuning.status != self._status:
+            show.talk(f"{tuning.status}: {progress(tuning)}")
+            self._status = tuning.status
+        for trial in tuning.trials:
+            if not trial.running and trial.name not in self._told:
+                self._told.add(trial.name)
+                show.talk(f"{line(tuning, trial)}; {_best(tuning)}")
+
+
+def picture(tuning: Tuning, width: int, height: int) -> str:
+    """Return what a terminal of that size shows: progress, the newest trials, the best."""
+    shown = newest(tuning, max(height - ROOM, 1))
+    lines = [f"{tuning.name}  {tuning.status}  {progress(tuning)}"]
+    lines += table(tuning, shown).splitlines() if shown else []
+    return "\n".join(line[:width] for line in [*lines, _best(tuning)])
+
+
+def newest(tuning: Tuning, most: int) -> Sequence[Trial]:
+    """Return the newest trials, and the best one even if it is none of them."""
+    last = tuning.trials[-most:]
+    best = tuning.best
+    return last if best is None or best in last else (best, *last[1:])
+
+
+def progress(tuning: Tuning, now: datetime | None = None) -> str:
+    """Say how far a tuning job is, against its limits, and what it costs."""
+    ended = [trial for trial in tuning.trials if not trial.running]
+    failed = sum(trial.state == "Failed" for trial in ended)
+    of = f" of {tuning.limits.jobs}" if tuning.limits.jobs else ""
+    parts = [f"{len(ended)}{of} trials"]
+    if running := len(tuning.trials) - len(ended):
+        parts.append(f"{running} running")
+    if failed:
+        parts.append(f"{failed} failed")
+    if (seconds := elapsed_s(tuning, now)) is not None:
+        most = tuning.limits.runtime_s
+        parts.append(show.duration(seconds) + (f" of {show.duration(most)}" if most else ""))
+    if (billable := billable_s(tuning)) is not None:
+        parts.append(f"{billable:.0f} billable seconds")
+    return ", ".join(parts)
+
+
+def elapsed_s(tuning: Tuning, now: datetime | None = None) -> float | None:
+    """Return for how long it has run; None before it began."""
+    if tuning.started is None:
+        return None
+    end = tuning.ended or now or datetime.now(UTC)
+    return max((end - tuning.started).total_seconds(), 0.0)
+
+
+def billable_s(tuning: Tuning) -> float | None:
+    """Return what its trials have cost so far; None where that is not told."""
+    known = [trial.billable_s for trial in tuning.trials if trial.billable_s is not None]
+    return sum(known) if known else None
+
+
+def _best(tuning: Tuning) -> str:
+    best = tuning.best
+    if best is None:
+        return f"no {tuning.metric} yet"
+    return f"best {tuning.metric} {best.objective:.6g}: trial {short(tuning, best)}"
+
+
+def line(tuning: Tuning, trial: Trial) -> str:
+    """Say on a line what came of a trial."""
+    known = trial.objective is not None
+    parts = [f"trial {short(tuning, trial)} {trial.state}"]
+    parts += [f"{tuning.metric}={trial.objective:.6g}"] if known else []
+    parts += [f"{name}={rounded(value)}" for name, value in trial.values.items()]
+    parts += [f"in {show.duration(trial.seconds)}"] if trial.seconds is not None else []
+    reason = trial.reason.strip().splitlines()
+    return " ".join(parts) + (f": {reason[0]}" if reason else "")
+
+
+def short(tuning: Tuning, trial: Trial) -> str:
+    """Return a trial's number, which its name has after that of its tuning job."""
+    return trial.name.removeprefix(f"{tuning.name}-").partition("-")[0]
+
+
+def table(tuning: Tuning, trials: Sequence[Trial]) -> str:
+    """Align *trials* in columns, the best one marked."""
+    searched = [each.name for each in tuning.ranges]
+    metrics = [name for name in TOLD if any(name in t.metrics for t in trials)]
+    others = [name for name in metrics if name != tuning.metric]
+    rows = [
+        (
+            short(tuning, trial) + (" *" if trial == tuning.best else ""),
+            trial.state,
+            _figure(_objective(tuning, trial)),
+            *(_figure(trial.metrics.get(name)) for name in others),
+            *(rounded(trial.values.get(name, "")) for name in searched),
+            "" if trial.seconds is None else show.duration(trial.seconds),
+        )
+        for trial in trials
+    ]
+    return show.columns([("trial", "status", tuning.metric, *others, *searched, "took"), *rows])
+
+
+def _objective(tuning: Tuning, trial: Trial) -> float | None:
+    """Return the objective; of a trial that runs, its last value so far."""
+    return trial.metrics.get(tuning.metric) if trial.objective is None else trial.objective
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def rounded(text: str) -> str:
+    """Shorten a value that has more digits than anyone reads."""
+    try:
+        return f"{float(text):.4g}" if "." in text or "e" in text else text
+    except ValueError:
+        return text
+
+
+def outcome(tuning: Tuning, *, in_job: bool) -> str:
+    """Render a tuning job for people: what it came to, and what to do with it."""
+    rows = {
+        "tuning job": tuning.name,
+        "status": tuning.status + (" (in one training job)" if in_job else ""),
+        "reason": tuning.reason,
+        "strategy": f"{tuning.strategy}, for {_wanted(tuning)} {tuning.metric}",
+        "progress": progress(tuning),
+        "started from": ", ".join(tuning.parents),
+        **best_rows(tuning),
+    }
+    head = show.columns([(name, value) for name, value in rows.items() if value])
+    return f"{table(tuning, tuning.trials)}\n\n{head}" if tuning.trials else head
+
+
+def _wanted(tuning: Tuning) -> str:
+    return "the highest" if tuning.maximize else "the lowest"
+
+
+def best_rows(tuning: Tuning) -> dict[str, str]:
+    """Return what is to be said of the best trial; nothing where there is none."""
+    best = tuning.best
+    if best is None:
+        return {}
+    values = " ".join(f"{name}={value}" for name, value in best.values.items())
+    rows = {"best": f"{tuning.metric} {best.objective:.6g}, {best.name}", "values": values}
+    if "test_accuracy" in best.metrics:
+        rows["test accuracy"] = f"{best.metrics['test_accuracy']:.4f}, of the best alone"
+    return rows
+
+
+def document(tuning: Tuning, *, in_job: bool) -> dict[str, Any]:
+    """Return what a script wants to know of a tuning job."""
+    best = tuning.best
+    return {
+        "tuning_job": tuning.name,
+        "status": tuning.status,
+        "reason": tuning.reason or None,
+        "in_job": in_job,
+        "strategy": tuning.strategy,
+        "objective": tuning.metric,
+        "direction": "Maximize" if tuning.maximize else "Minimize",
+        "best": best and _trial(best),
+        "static": dict(tuning.static),
+        "trials": [_trial(trial) for trial in tuning.trials],
+        "limits": vars(tuning.limits),
+        "seconds": elapsed_s(tuning),
+        "billable_s": billable_s(tuning),
+    }
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    return {
+        "job": trial.name,
+        "status": trial.state,
+        "objective": trial.objective,
+        "values": dict(trial.values),
+        "metrics": dict(trial.metrics),
+        "seconds": trial.seconds,
+        "billable_s": trial.billable_s,
+        "reason": trial.reason or None,
+    }
