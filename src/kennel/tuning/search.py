@@ -124,7 +124,7 @@ class Search:
         drawn = () if chosen.strategy == GRID else self._drawn(known)
         finite = ranges_.size(chosen.ranges) is not None
         values = None
-        for values in chain(drawn, samplers.grid(chosen.ranges) if finite else ()):  # noqa: B007 - the last one will do where a range holds next to no numbers
+        for values in chain(drawn, samplers.grid(chosen.ranges) if finite else ()):
             if values not in tried:
                 break
         return values
