@@ -5,6 +5,7 @@ For when no server runs: daemon stops it first. One that runs ends single jobs a
 """
 
 import time
+from functools import partial
 from pathlib import Path
 
 from kennel.contract import SERVING_STOP_GRACE_S, STOP_GRACE_S
@@ -12,16 +13,18 @@ from kennel.local.database import Database
 from kennel.local.layout import DATABASE, RUNTIME
 from kennel.local.resources import Resources
 from kennel.local.runtimes import left
-from kennel.local.sagemaker.names import TRAINING_JOB
+from kennel.local.sagemaker.names import TRAINING_JOB, TUNING_JOB
+from kennel.local.sagemaker.platform import now
 from kennel.local.sagemaker.training.jobs import stopping
 from kennel.local.sagemaker.training.record import has_ended
+from kennel.local.sagemaker.tuning import progress
 
 GRACE_S = {"train": STOP_GRACE_S, "serve": SERVING_STOP_GRACE_S}
 
 
 def stop_launches(state: Path) -> None:
     """
-    Stop every training job, as StopTrainingJob does, and end the processes of all endpoints.
+    Stop every training job and tuning job, as AWS's Stop operations do, and end all processes.
 
     The next server stores what the jobs have saved, and starts the endpoints again.
     """
@@ -39,12 +42,16 @@ def stop_launches(state: Path) -> None:
 
 
 def mark_stopping(state: Path) -> None:
-    """Write down of every job that has not ended that it is being stopped."""
+    """Write down of every job that has not ended, tuning jobs too, that it is being stopped."""
     database = Database(state / DATABASE)
     try:
         resources = Resources(database)
         for job in resources.all(TRAINING_JOB.path):
             if not has_ended(job):
                 resources.change(TRAINING_JOB.path, job["TrainingJobName"], stopping)
+        for tuning in resources.all(TUNING_JOB.path):
+            if not progress.has_ended(tuning):
+                name, stop = tuning[TUNING_JOB.member], partial(progress.stopping, now=now())
+                resources.change(TUNING_JOB.path, name, stop)
     finally:
         database.close()

@@ -93,6 +93,28 @@ with Server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler) a
     server.serve_forever(0.05)
 '''
 
+# Learns nothing, but prints an objective: best at lr=0.3, and better with every epoch.
+TRIAL = """#!{python} -ISu
+import json, os, sys, time
+base = os.environ["SAGEMAKER_BASE_DIR"]
+told = json.load(open(base + "/input/config/hyperparameters.json"))
+lr, epochs = float(told["lr"]), int(told.get("epochs", 1))
+pause = float(told.get("pause", 0)) if lr > float(told.get("pauses-above", 0)) else 0
+checkpoints = base + "/checkpoints/epoch"
+print("told=" + json.dumps(told), "has-checkpoint=" + str(os.path.exists(checkpoints)))
+for epoch in range(epochs):
+    print(f"acc={{1 - abs(lr - 0.3) - 0.1 / (epoch + 1):.4f}}")
+    if os.path.isdir(base + "/checkpoints"):
+        open(checkpoints, "w").write(str(epoch))
+    time.sleep(pause)
+while "gate" in told and not os.path.exists(told["gate"]):
+    time.sleep(0.01)
+if lr > float(told.get("fails-above", 9)):
+    open(base + "/output/failure", "w").write(f"lr {{lr}} is too high")
+    sys.exit(1)
+open(base + "/model/model.txt", "w").write(str(lr))
+"""
+
 
 @pytest.fixture
 def sagemaker(aws):
@@ -246,6 +268,101 @@ def printed(logs, until):
         return until(lambda: [line for line in lines(name) if text in line] and lines(name))
 
     return wait
+
+
+@pytest.fixture
+def trial_image(tmp_path):
+    """The path of a program that is a trial of a tuning job, as its hyperparameters tell it."""
+    path = tmp_path / "trial.py"
+    path.write_text(TRIAL.format(python=sys.executable))
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def tuning_request(bucket, trial_image):
+    """
+    Build a CreateHyperParameterTuningJob request that tries some values of lr.
+
+    *config* and *definition* replace members of its two parts, *limits* those of ResourceLimits.
+    """
+
+    def build(*lrs, static=None, config=None, definition=None, name=None, **limits):
+        lr = {"Name": "lr", "Values": list(map(str, lrs))}
+        return {
+            "HyperParameterTuningJobName": name or f"tune-{next(NUMBERS)}-{time.time_ns() % 10**9}",
+            "HyperParameterTuningJobConfig": {
+                "Strategy": "Grid",
+                "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "acc"},
+                "ResourceLimits": {"MaxParallelTrainingJobs": 2, **limits},
+                "ParameterRanges": {"CategoricalParameterRanges": [lr]},
+                **(config or {}),
+            },
+            "TrainingJobDefinition": {
+                "AlgorithmSpecification": {
+                    "TrainingImage": trial_image,
+                    "TrainingInputMode": "File",
+                    "MetricDefinitions": [{"Name": "acc", "Regex": "acc=([0-9.]+)"}],
+                },
+                "StaticHyperParameters": static or {},
+                "RoleArn": ROLE,
+                "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/output"},
+                "ResourceConfig": RESOURCES,
+                "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+                **(definition or {}),
+            },
+        }
+
+    return build
+
+
+class Tunings:
+    """Start tuning jobs by calling it, and see what becomes of them."""
+
+    def __init__(self, sagemaker, build, until):
+        self.sagemaker = sagemaker
+        self.build = build
+        self.until = until
+        self.names = []
+
+    def __call__(self, *lrs, request=None, **changes):
+        """Start a tuning job, of a whole request or of what the request is built from."""
+        request = request or self.build(*lrs, **changes)
+        self.sagemaker.create_hyper_parameter_tuning_job(**request)
+        self.names.append(request["HyperParameterTuningJobName"])
+        return self.names[-1]
+
+    def ended(self, name):
+        """Wait for the end of a tuning job and return its description."""
+        return self.until(lambda: (tuning := self.described(name)) and is_over(tuning) and tuning)
+
+    def described(self, name):
+        return self.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+
+    def trials(self, name, **params):
+        """Return the summaries of a tuning job's training jobs, by name."""
+        return self.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name, MaxResults=100, **params
+        )["TrainingJobSummaries"]
+
+    def first_trial(self, name):
+        """Wait until there is a training job, and return its name."""
+        return self.until(lambda: self.trials(name))[0]["TrainingJobName"]
+
+
+def is_over(tuning):
+    return tuning["HyperParameterTuningJobStatus"] not in ("InProgress", "Stopping")
+
+
+@pytest.fixture
+def tune(sagemaker, tuning_request, until):
+    """Start tuning jobs; at the end those that still run are stopped."""
+    tunings = Tunings(sagemaker, tuning_request, until)
+    yield tunings
+    for name in tunings.names:
+        with suppress(ClientError):  # it has ended, or was deleted
+            sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+            tunings.ended(name)
 
 
 @pytest.fixture

@@ -45,6 +45,26 @@ def test_a_job_from_creation_to_its_description(cli, job_request, finished):
     assert described["TrainingJobStatus"] == "Completed"
 
 
+def test_a_tuning_job_from_creation_to_its_list_of_trials(cli, tuning_request, tune):
+    """
+    create-hyper-parameter-tuning-job and what shows it do what they do against AWS.
+    """
+    request = tuning_request("0.1", "0.3")
+    name = ("--hyper-parameter-tuning-job-name", request["HyperParameterTuningJobName"])
+    request_file = ("--cli-input-json", json.dumps(request))
+    created = cli("sagemaker", "create-hyper-parameter-tuning-job", *request_file)
+    tune.ended(name[1])
+    described = cli("sagemaker", "describe-hyper-parameter-tuning-job", *name)
+    best_first = ("--sort-by", "FinalObjectiveMetricValue", "--sort-order", "Descending")
+    list_trials = "list-training-jobs-for-hyper-parameter-tuning-job"
+    listed = cli("sagemaker", list_trials, *name, *best_first)["TrainingJobSummaries"]
+
+    assert described["HyperParameterTuningJobArn"] == created["HyperParameterTuningJobArn"]
+    assert described["HyperParameterTuningJobStatus"] == "Completed"
+    assert [one["TunedHyperParameters"]["lr"] for one in listed] == ["0.3", "0.1"]
+    assert listed[0] == described["BestTrainingJob"]
+
+
 @pytest.fixture
 def created(cli, server_image, unique, settled):
     """Create model, configuration and endpoint with the CLI; the name of all three."""

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from kennel.contract import STOP_GRACE_S
-from kennel.local import daemon, layout
+from kennel.contract import METRIC_DEFINITIONS, STOP_GRACE_S
+from kennel.local import daemon, layout, shutdown
 from kennel.local.database import Database
 from kennel.local.resources import LOCAL, Resources
 from kennel.local.runtimes import shim
@@ -204,6 +204,129 @@ class TestJob:
         go(job)
 
         assert finished(job)["TrainingJobStatus"] == "Completed"
+
+
+class TestTuningJob:
+    """A tuning job in the life of two servers."""
+
+    LRS = ("0.1", "0.2", "0.3", "0.4", "0.5")
+
+    @pytest.mark.parametrize("after_s", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8])
+    def test_is_gone_on_with_wherever_it_was(self, kill, tune, logs, after_s):
+        """
+        Whenever the server dies, each value is tried once and none is lost.
+        """
+        name = tune(*self.LRS, static={"epochs": "3", "pause": "0.05"})
+        time.sleep(after_s)
+        kill()()
+        tuning = tune.ended(name)
+
+        trials = tune.trials(name)
+        lines = [line for one in trials for line in lines_of(logs, one["TrainingJobName"])]
+        assert sorted(one["TunedHyperParameters"]["lr"] for one in trials) == list(self.LRS)
+        assert sum(line.startswith("told=") for line in lines) == len(self.LRS)
+        assert tuning["HyperParameterTuningJobStatus"] == "Completed"
+        assert tuning["TrainingJobStatusCounters"]["Completed"] == len(self.LRS)
+        assert tuning["BestTrainingJob"]["TunedHyperParameters"]["lr"] == "0.3"
+
+    def test_knows_what_ended_while_the_server_was_dead(self, kill, tune, printed, ended, tmp_path):
+        """
+        A trial goes on without a server; its objective is read by the next.
+        """
+        gate = tmp_path / "gate"
+        name = tune("0.3", static={"gate": str(gate)})
+        trial = tune.first_trial(name)
+        printed(trial, "acc=")
+        restart = kill()
+        gate.touch()
+        ended(trial)
+        restart()
+
+        assert tune.ended(name)["ObjectiveStatusCounters"]["Succeeded"] == 1
+
+    def test_that_is_stopping_is_stopped_by_the_next_server(self, kill, tune, sagemaker):
+        """
+        A stop that was asked for is not forgotten, and nothing is started any more.
+        """
+        name = tune(*self.LRS, static={"epochs": "1000", "pause": "0.05"})
+        tune.first_trial(name)
+        sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+        kill()()
+        tuning = tune.ended(name)
+
+        assert tuning["HyperParameterTuningJobStatus"] == "Stopped"
+        assert len(tune.trials(name)) <= 2
+        assert tuning["TrainingJobStatusCounters"]["InProgress"] == 0
+
+    def test_is_stopped_with_everything_else(self, server, state, tune):
+        """
+        ``kennel local stop --all`` stops the search, too: the next server starts no new trial.
+        """
+        name = tune(*self.LRS, static={"epochs": "1000", "pause": "0.05"})
+        tune.first_trial(name)
+        daemon.stop(state)
+        shutdown.stop_launches(state)
+        daemon.start(state, server.port)
+
+        assert tune.ended(name)["HyperParameterTuningJobStatus"] == "Stopped"
+        assert len(tune.trials(name)) <= 2
+
+    @pytest.fixture
+    def digits(self, s3, bucket, few_digits):
+        """The S3 URI of each split of a few digits, by its name."""
+        for path in few_digits.rglob("*.png"):
+            s3.upload_file(str(path), bucket, f"digits/{path.relative_to(few_digits)}")
+        return {split.name: f"s3://{bucket}/digits/{split.name}" for split in few_digits.iterdir()}
+
+    def test_of_real_trainings_loses_none(self, kill, tune, printed, digits):
+        """
+        kennel's own trainings are searched by the metric that they print, over a crash.
+        """
+        name = tune(request=real_trainings(tune.build(), digits))
+        printed(tune.first_trial(name), "epoch=1/")
+        kill()()
+        tuning = tune.ended(name)
+
+        assert tuning["TrainingJobStatusCounters"]["Completed"] == 3
+        assert tuning["ObjectiveStatusCounters"]["Succeeded"] == 3
+        best = tuning["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]
+        values = [
+            one["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for one in tune.trials(name)
+        ]
+        assert best["Value"] == min(values)
+
+
+def real_trainings(request, splits):
+    """Return a tuning job's request with kennel's training image, on what is in S3."""
+    config, definition = request["HyperParameterTuningJobConfig"], request["TrainingJobDefinition"]
+    config |= {
+        "Strategy": "Random",
+        "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "valid_loss"},
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 2},
+        "ParameterRanges": {
+            "ContinuousParameterRanges": [{"Name": "lr", "MinValue": "0.001", "MaxValue": "0.1"}]
+        },
+    }
+    regex = METRIC_DEFINITIONS["valid_loss"]
+    definition["AlgorithmSpecification"] |= {
+        "TrainingImage": "kennel-train",
+        "MetricDefinitions": [{"Name": "valid_loss", "Regex": regex}],
+    }
+    definition["StaticHyperParameters"] = {
+        "model": "shufflenet_v2_x0_5",
+        "weights": "none",
+        "image-size": "32",
+        "epochs": "2",
+        "workers": "0",
+    }
+    definition["InputDataConfig"] = [
+        {
+            "ChannelName": split,
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}},
+        }
+        for split, uri in splits.items()
+    ]
+    return request
 
 
 class TestInterruption:

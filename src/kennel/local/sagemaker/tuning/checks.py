@@ -2,7 +2,7 @@
 What CreateHyperParameterTuningJob refuses, beyond what the service model says. Pure.
 
 What AWS would refuse of a trial's own request is found by asking training's checks about one; the
-ranges, the strategy and its limits are judged by kennel.tuning, which searches them.
+strategy, the ranges and what ends the search are judged by kennel.tuning.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,8 @@ from kennel.local.sagemaker.names import TUNING_JOB, invalid, not_here
 from kennel.local.sagemaker.training.checks import missing
 from kennel.local.sagemaker.training.metrics import compiled
 from kennel.local.sagemaker.tuning import definition, progress
-from kennel.local.wire.errors import ApiError
 from kennel.tuning import ranges
-from kennel.tuning.ranges import Range
+from kennel.tuning.configuration import Configuration, read
 
 Request = Mapping[str, Any]
 
@@ -36,9 +35,9 @@ def check(request: Request, parents: Mapping[str, Document | None]) -> None:
     """
     check_parts(request)
     check_objective(request)
-    searched = checked_ranges(request)
-    check_hyperparameters(request, [each.name for each in searched])
-    check_limits(request["HyperParameterTuningJobConfig"], searched)
+    asked = configuration(request)
+    check_hyperparameters(request, [each.name for each in asked.ranges])
+    check_limits(asked)
     for name, parent in parents.items():
         check_parent(request, name, parent)
 
@@ -76,27 +75,19 @@ def check_objective(request: Request) -> None:
         )
 
 
-def checked_ranges(request: Request) -> tuple[Range, ...]:
-    """Return the ranges; those that cannot be searched are AWS's to refuse, too."""
+def configuration(request: Request) -> Configuration:
+    """Return what is to be searched, and how; what is impossible is AWS's to refuse, too."""
+    static = definition.static(request)
     try:
-        return ranges.from_request(request["HyperParameterTuningJobConfig"]["ParameterRanges"])
+        return read(request["HyperParameterTuningJobConfig"], static)
     except TuningError as error:
-        raise refused(error) from error
-
-
-def refused(error: TuningError) -> ApiError:
-    """Return what a client is told of a search that is impossible."""
-    return invalid(" ".join(line.strip() for line in str(error).splitlines()))
+        message = " ".join(line.strip() for line in str(error).splitlines())
+        raise invalid(message) from error
 
 
 def check_hyperparameters(request: Request, tuned: list[str]) -> None:
-    """Ask that no hyperparameter is both tuned and static, and for no more than a job may have."""
+    """Ask for no hyperparameter of AWS's own, and for no more than a training job may have."""
     fixed = definition.static(request)
-    if both := sorted(fixed.keys() & set(tuned)):
-        raise invalid(
-            f"The hyperparameters {', '.join(both)} are in StaticHyperParameters and have a range"
-            " as well. A hyperparameter is either static or tunable."
-        )
     reserved = definition.OBJECTIVE_HYPERPARAMETER
     if reserved in (*fixed, *tuned):
         raise invalid(f"The hyperparameter {reserved} is reserved: every training job gets it.")
@@ -108,19 +99,13 @@ def check_hyperparameters(request: Request, tuned: list[str]) -> None:
         )
 
 
-def check_limits(config: Mapping[str, Any], searched: tuple[Range, ...]) -> None:
-    """Ask for an end, for enough to try, and for no more at a time than in all."""
-    limits, strategy = config["ResourceLimits"], config["Strategy"]
-    jobs, size = limits.get("MaxNumberOfTrainingJobs"), ranges.size(searched)
-    if jobs is not None and limits["MaxParallelTrainingJobs"] > jobs:
+def check_limits(asked: Configuration) -> None:
+    """Ask for no more training jobs at a time than in all, and for enough to try."""
+    jobs, parallel, size = asked.limits.jobs, asked.limits.parallel, ranges.size(asked.ranges)
+    if jobs is not None and parallel > jobs:
         raise invalid(
-            f"MaxParallelTrainingJobs ({limits['MaxParallelTrainingJobs']}) cannot be greater than"
-            f" MaxNumberOfTrainingJobs ({jobs})."
-        )
-    if jobs is None and strategy != "Grid" and not ends_otherwise(config):
-        raise invalid(
-            f"The strategy {strategy} needs an end: MaxNumberOfTrainingJobs, MaxRuntimeInSeconds or"
-            " TuningJobCompletionCriteria."
+            f"MaxParallelTrainingJobs ({parallel}) cannot be greater than MaxNumberOfTrainingJobs"
+            f" ({jobs})."
         )
     if jobs is not None and size is not None and size < jobs:
         raise invalid(
@@ -128,17 +113,6 @@ def check_limits(config: Mapping[str, Any], searched: tuple[Range, ...]) -> None
             f" hyperparameter combinations for the provided ranges [{size}] must be equal or"
             f" greater than the value of MaxNumberOfJobs, [{jobs}]. Provide additional ranges."
         )
-
-
-def ends_otherwise(config: Mapping[str, Any]) -> bool:
-    """Return whether a tuning job without a number of training jobs comes to an end."""
-    criteria = config.get("TuningJobCompletionCriteria", {})
-    convergence = criteria.get("ConvergenceDetected", {}).get("CompleteOnConvergence")
-    return (
-        "MaxRuntimeInSeconds" in config["ResourceLimits"]
-        or "BestObjectiveNotImproving" in criteria
-        or convergence == "Enabled"
-    )
 
 
 def check_parent(request: Request, name: str, parent: Document | None) -> None:
@@ -188,4 +162,5 @@ def image(tuning: Request) -> str:
 
 def names(tuning: Request) -> set[str]:
     """Return the names of all hyperparameters, tuned and static."""
-    return {each.name for each in checked_ranges(tuning)} | definition.static(tuning).keys()
+    tuned = {each.name for each in configuration(tuning).ranges}
+    return tuned | definition.static(tuning).keys()

@@ -31,6 +31,11 @@ def objective(tuning: Mapping[str, Any]) -> Document:
     return found
 
 
+def is_maximised(tuning: Mapping[str, Any]) -> bool:
+    """Return whether a larger objective is a better one."""
+    return bool(objective(tuning)["Type"] == "Maximize")
+
+
 def regex(tuning: Mapping[str, Any]) -> str:
     """Return the regular expression of the objective metric, which checks has found there."""
     definitions = tuning["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]

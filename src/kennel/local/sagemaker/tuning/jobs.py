@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from kennel.errors import TuningError
 from kennel.local.resources import Document
 from kennel.local.sagemaker.listing import page
 from kennel.local.sagemaker.names import TUNING_JOB
@@ -14,7 +13,6 @@ from kennel.local.sagemaker.training.jobs import TrainingJobs
 from kennel.local.sagemaker.tuning import checks, definition, launched, progress
 from kennel.local.sagemaker.tuning.driver import Driver
 from kennel.local.sagemaker.tuning.record import summaries
-from kennel.local.sagemaker.tuning.run import search
 from kennel.local.wire.errors import ApiError
 
 KIND = TUNING_JOB.path
@@ -43,10 +41,9 @@ class TuningJobs:
         name = params[NAME]
         parents = {one: self.resources.find(KIND, one) for one in parent_names(params)}
         checks.check(params, parents)
-        self._check_search(params)
         trial = definition.trial_name(name, ANY_NUMBER, ANY_DIGITS)
         self.training.check(definition.request(params, trial, {}))
-        tuned = [each.name for each in checks.checked_ranges(params)]
+        tuned = [each.name for each in checks.configuration(params).ranges]
         learned = [one for each in parents.values() if each for one in launched.warm(each, tuned)]
         tuning = progress.created(params, learned, now())
         with self.resources.database.transaction():
@@ -55,13 +52,6 @@ class TuningJobs:
             self.tags.put(TUNING_JOB, name, params.get("Tags", []))
         self.driver.start(name)
         return {"HyperParameterTuningJobArn": tuning["HyperParameterTuningJobArn"]}
-
-    def _check_search(self, params: Mapping[str, Any]) -> None:
-        """Refuse what cannot be searched."""
-        try:
-            search(params, params[NAME])
-        except TuningError as error:
-            raise checks.refused(error) from error
 
     def describe(self, params: dict[str, Any]) -> dict[str, Any]:
         """Answer DescribeHyperParameterTuningJob."""

@@ -5,7 +5,6 @@ What makes it move from one status to the next is the run's business, what its t
 amount to is launched's.
 """
 
-import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -13,12 +12,11 @@ from typing import Any
 from kennel.contract import FAILURE_REASON_CHARS, TUNING_ENDED, TUNING_FAILURES_AT_START
 from kennel.local.resources import LOCAL, Document
 from kennel.local.sagemaker.names import TUNING_JOB, invalid
-from kennel.local.sagemaker.tuning import definition
+from kennel.local.sagemaker.tuning import definition, launched
 from kennel.local.wire.context import region
+from kennel.tuning.completion import not_improving
 
 STATUS = "HyperParameterTuningJobStatus"
-SUCCEEDED = "Succeeded"  # of an objective
-IMPROVEMENT = 0.01  # of the best objective, below which AWS calls a training job not improving
 
 
 def created(params: dict[str, Any], parents: Sequence[Document], now: datetime) -> Document:
@@ -73,9 +71,11 @@ def about_to_end(tuning: Document, status: str, reason: str = "") -> Document:
     return tuning | {LOCAL: {"Ending": noted} | tuning[LOCAL]}
 
 
-def ended(tuning: Document, now: datetime) -> Document:
-    """Return *tuning* at its end."""
+def ended(tuning: Document, summaries: Sequence[Document], now: datetime) -> Document:
+    """Return *tuning* at its end: one whose training jobs were all in vain has failed."""
     status, reason = ending(tuning) or ("Completed", "")
+    if status == "Completed" and not has_success(summaries):
+        status, reason = "Failed", in_vain(tuning, summaries)[:FAILURE_REASON_CHARS]
     last = {STATUS: status, "HyperParameterTuningEndTime": now, "LastModifiedTime": now}
     return tuning | last | ({"FailureReason": reason} if reason else {})
 
@@ -94,9 +94,14 @@ def is_hopeless(summaries: Sequence[Document], *, most: int | None) -> bool:
         summaries: Of the training jobs so far.
         most: Training jobs that there may be at all, if that is known.
     """
-    vain = [one for one in summaries if one["ObjectiveStatus"] == "Failed"]
-    some = any(one["ObjectiveStatus"] == SUCCEEDED for one in summaries)
-    return not some and len(vain) >= min(TUNING_FAILURES_AT_START, most or len(vain) + 1)
+    vain = sum(one["ObjectiveStatus"] == "Failed" for one in summaries)
+    enough = min(TUNING_FAILURES_AT_START, most or TUNING_FAILURES_AT_START)
+    return vain >= enough and not has_success(summaries)
+
+
+def has_success(summaries: Sequence[Document]) -> bool:
+    """Return whether a training job has ended with an objective."""
+    return any(one["ObjectiveStatus"] == "Succeeded" for one in summaries)
 
 
 def in_vain(tuning: Document, summaries: Sequence[Document]) -> str:
@@ -115,12 +120,16 @@ def in_vain(tuning: Document, summaries: Sequence[Document]) -> str:
     )
 
 
+def converged(tuning: Document, now: datetime) -> Document:
+    """Return *tuning* with when no better objective was to be expected any more."""
+    return tuning | {LOCAL: tuning[LOCAL] | {"ConvergedAt": now}}
+
+
 def details(tuning: Document, summaries: Sequence[Document]) -> Document:
-    """Return TuningJobCompletionDetails: how many training jobs in a row were of no use."""
-    sign = 1 if definition.objective(tuning)["Type"] == "Maximize" else -1
-    finals = [one["FinalHyperParameterTuningJobObjectiveMetric"] for one in summaries]
-    best, without = -math.inf, 0
-    for value in (sign * float(final["Value"]) for final in finals if final):
-        is_better = best == -math.inf or value - best > IMPROVEMENT * abs(best)
-        best, without = (value, 0) if is_better else (best, without + 1)
-    return {"NumberOfTrainingJobsObjectiveNotImproving": without}
+    """Return TuningJobCompletionDetails."""
+    trials = [launched.trial(one) for one in summaries]
+    stale = not_improving(trials, maximize=definition.is_maximised(tuning))
+    return {
+        "NumberOfTrainingJobsObjectiveNotImproving": stale,
+        "ConvergenceDetectedTime": tuning[LOCAL].get("ConvergedAt"),
+    }

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kennel.errors import KennelError
 from kennel.local import disk
@@ -28,6 +28,7 @@ from kennel.local.sagemaker.tuning.objective import Curve
 from kennel.local.sagemaker.tuning.record import Record, summaries
 from kennel.local.wire.context import REGION
 from kennel.local.wire.errors import ApiError
+from kennel.tuning.completion import has_converged
 from kennel.tuning.trials import Trial
 
 if TYPE_CHECKING:
@@ -119,8 +120,20 @@ class Run:
 
     @cached_property
     def search(self) -> "Search":
-        """The search of this tuning job."""
-        return search(self.record.read(), self.record.name)
+        """What decides; made again by every server, of what is written down."""
+        # Optuna takes a second to import, and memory that a server without tuning need not have.
+        from kennel.tuning.search import Search  # noqa: PLC0415
+
+        tuning = self.record.read()
+        search = Search(
+            tuning["HyperParameterTuningJobConfig"],
+            static=definition.static(tuning),
+            parents=[launched.trial(parent) for parent in tuning[LOCAL]["Parents"]],
+            name=self.record.name,
+        )
+        for note in search.notes:
+            LOG.info("tuning job %s: %s", self.record.name, note)
+        return search
 
     def _search_on(self, tuning: Document) -> None:
         """Stop what is not worth going on with, start what is next, or note that this is all."""
@@ -129,8 +142,9 @@ class Run:
         running = [trial for trial in trials if trial.running]
         limits = tuning["HyperParameterTuningJobConfig"]["ResourceLimits"]
         most = limits.get("MaxNumberOfTrainingJobs")
+        self._note_convergence(tuning, trials)
         if reason := self.search.is_complete(trials, progress.runtime_s(tuning, now())):
-            self._complete(reason)
+            self._be_over(reason)
             return
         self._stop_early(trials)
         free = limits["MaxParallelTrainingJobs"] - len(running)
@@ -140,10 +154,17 @@ class Run:
         for one in values:
             self._launch(tuning, one)
         if not values and not running:
-            self._conclude(tuning, known)
+            self._be_over("none has succeeded" if hopeless else "nothing is left to try")
 
     def _seen(self, tuning: Document, summary: Document) -> Sequence[float]:
         return () if "Curve" in summary else self._curve(tuning, summary)
+
+    def _note_convergence(self, tuning: Document, trials: Sequence[Trial]) -> None:
+        """Write down when no better objective was to be expected any more."""
+        if "ConvergedAt" in tuning[LOCAL]:
+            return
+        if has_converged(trials, maximize=definition.is_maximised(tuning)):
+            self.record.change(lambda tuning: progress.converged(tuning, now()))
 
     def _stop_early(self, trials: Sequence[Trial]) -> None:
         """Stop the trials that the search gives up, each asked about once for every value."""
@@ -171,15 +192,8 @@ class Run:
 
     # The end
 
-    def _conclude(self, tuning: Document, known: Sequence[Document]) -> None:
-        """Note how a tuning job ends that has nothing more to try."""
-        if any(one["ObjectiveStatus"] == progress.SUCCEEDED for one in known):
-            self._complete("nothing is left to try")
-        else:
-            self._fail(progress.in_vain(tuning, known))
-
-    def _complete(self, reason: str) -> None:
-        LOG.info("tuning job %s is complete: %s", self.record.name, reason)
+    def _be_over(self, reason: str) -> None:
+        LOG.info("tuning job %s starts no more training jobs: %s", self.record.name, reason)
         self.record.change(lambda tuning: progress.about_to_end(tuning, "Completed"))
 
     def _fail(self, reason: str) -> None:
@@ -191,24 +205,6 @@ class Run:
         for entry in left:
             self._stop(entry["Name"])
         if not left:
-            self.record.change(lambda tuning: progress.ended(tuning, now()))
+            known = summaries(self.platform.resources, tuning)
+            self.record.change(lambda tuning: progress.ended(tuning, known, now()))
         return not left
-
-
-def search(tuning: Mapping[str, Any], name: str) -> "Search":
-    """
-    Return the search of a tuning job: of its request, or of its document.
-
-    Raises:
-        TuningError: It asks for something impossible.
-    """
-    # Optuna takes a second to import, and memory that a server without tuning need not have.
-    from kennel.tuning.search import Search  # noqa: PLC0415
-
-    parents = tuning.get(LOCAL, {}).get("Parents", [])
-    return Search(
-        tuning["HyperParameterTuningJobConfig"],
-        static=definition.static(tuning),
-        parents=[launched.trial(parent) for parent in parents],
-        name=name,
-    )
