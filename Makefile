@@ -8,14 +8,18 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 # What a command may be given: make train DATA=pictures SET="lr=0.1 epochs=3" LOCAL=1
-# DATA and WEIGHTS are one path each, of any letters. SET and IMAGE are lists that the shell splits:
+# DATA and WEIGHTS are one path each, of any letters. SET, RANGE and IMAGE are lists that the shell
+# splits:
 # make predict IMAGE="photo.jpg 'my dog.jpg'"
 LOCAL ?=
 DATA ?=
 WEIGHTS ?=
 MODEL ?=
 SET ?=
+RANGE ?=
 JOB ?=
+TUNE ?=
+TUNED ?= 1
 ENDPOINT ?=
 IMAGE ?=
 ARGS ?=
@@ -25,13 +29,14 @@ KENNEL = $(if $(LOCAL),$(BIN)/kennel local run -- )$(BIN)/kennel
 quoted = '$(subst ','\'',$(1))'
 GIVEN = $(if $(DATA),--data $(call quoted,$(DATA))) \
   $(if $(WEIGHTS),--weights $(call quoted,$(WEIGHTS)))
+CHOSEN = $(if $(MODEL),--set model=$(MODEL)) $(foreach one,$(SET),--set $(one))
 AT = $(if $(ENDPOINT),--endpoint $(ENDPOINT))
 
 ##@ Try it
 
 .PHONY: demo
-demo: $(READY) ## From pictures to predictions, on this machine alone [DATA= WEIGHTS= MODEL=]
-	@$(BIN)/kennel demo $(GIVEN) $(if $(MODEL),--model $(MODEL)) $(ARGS)
+demo: $(READY) ## From pictures to predictions, on this machine alone [DATA= WEIGHTS= MODEL= TUNE=1]
+	@$(BIN)/kennel demo $(GIVEN) $(if $(MODEL),--model $(MODEL)) $(if $(TUNE),--tune) $(ARGS)
 
 ##@ Work with SageMaker, or with LOCAL=1 on this machine
 
@@ -40,10 +45,18 @@ data: $(READY) ## Check the pictures and upload what has changed [DATA=folder]
 	@$(if $(DATA),$(BIN)/kennel data check $(call quoted,$(DATA)))
 	@$(KENNEL) data stage $(if $(DATA),$(call quoted,$(DATA))) $(ARGS)
 
+.PHONY: tune
+tune: $(READY) ## Search hyperparameters [DATA= WEIGHTS= MODEL= SET= RANGE="lr=0.001..0.1"]
+	@$(KENNEL) tune $(GIVEN) $(CHOSEN) $(foreach one,$(RANGE),--range $(one)) $(ARGS)
+
+# With what the last search here has found, if it was of such a training; without it: TUNED=
 .PHONY: train
-train: $(READY) ## Train and follow the job [DATA= WEIGHTS= MODEL= SET="lr=0.1 epochs=3"]
-	@$(KENNEL) train $(GIVEN) $(if $(MODEL),--set model=$(MODEL)) \
-	  $(foreach one,$(SET),--set $(one)) $(ARGS)
+train: $(READY) ## Train and follow the job [DATA= WEIGHTS= MODEL= SET="lr=0.1 epochs=3" TUNED=]
+	@$(KENNEL) train $(GIVEN) $(CHOSEN) $(if $(TUNED),--tuned) $(ARGS)
+
+.PHONY: tuning
+tuning: $(READY) ## Write the report of the latest search, for a browser [JOB=]
+	@$(KENNEL) tuning report $(JOB) $(ARGS)
 
 .PHONY: deploy
 deploy: $(READY) ## Put the latest model behind an endpoint [JOB= ENDPOINT=]

@@ -92,6 +92,16 @@ def test_a_missing_argument_stops_with_what_to_set(make):
             id="options",
         ),
         pytest.param(
+            ["tune", "LOCAL=1", "MODEL=m", "RANGE=lr=0.1..1", "DATA=d"],
+            ".venv/bin/kennel tune --data 'd' --set model=m --range lr=0.1..1",
+            id="tune",
+        ),
+        pytest.param(["train", "SET=lr=1"], "train --set lr=1 --tuned", id="train-tuned"),
+        pytest.param(
+            ["train", "TUNED=", "ARGS=--no-wait"], "kennel train --no-wait", id="train-untuned"
+        ),
+        pytest.param(["demo", "TUNE=1"], "kennel demo --tune", id="demo-tune"),
+        pytest.param(
             ["predict", "IMAGE=a.jpg b", "ENDPOINT=e"],
             ".venv/bin/kennel predict a.jpg b --endpoint e",
             id="pictures",
@@ -137,6 +147,7 @@ def test_a_path_may_have_any_letters(make, target, name):
         *["data", "check", "stage", "train", "demo"],
         "--data",
         "--weights",
+        "--tuned",
         name,
     }
     assert name in done.stdout.splitlines()

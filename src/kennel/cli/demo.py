@@ -12,11 +12,21 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import chain, islice, zip_longest
+from dataclasses import dataclass, replace
+from itertools import chain, count, islice, zip_longest
 from pathlib import Path
 
-from kennel.cli import endpoints, hints, outdated, show, training
+from kennel.cli import (
+    context,
+    endpoints,
+    hints,
+    outdated,
+    show,
+    training,
+    tuned,
+    tuning,
+    tuning_view,
+)
 from kennel.cli.effects import Sender
 from kennel.cli.inputs import Inputs, require_usable
 from kennel.cli.local import STAND_INS
@@ -24,14 +34,15 @@ from kennel.cli.outcome import Example, Outcome
 from kennel.cli.own_server import alone, own_server
 from kennel.datasets import folders
 from kennel.errors import MissingToolError, SettingsError
-from kennel.jobs import lookup, plan, predict, storage, watch
+from kennel.jobs import lookup, naming, plan, predict, storage, watch
 from kennel.jobs.aws import Aws
 from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
 from kennel.local.runtimes import choice
 from kennel.settings import Aws as AwsSettings
-from kennel.settings import Deploy, Images, Local, Settings, Train
+from kennel.settings import Deploy, Images, Local, Range, Settings, Train, Tune
 from kennel.training import hyperparameters
+from kennel.tuning.trials import Tuning
 
 ENDPOINT = "kennel-demo"
 SHOWN = 10  # pictures to classify
@@ -39,6 +50,13 @@ SHOWN = 10  # pictures to classify
 DIGITS = {"weights": "none", "image-size": "32", "augment": "none", "epochs": "4"}
 # Photographs, with a trained backbone as it is: each picture goes through it once.
 PHOTOGRAPHS = {"freeze": "true", "augment": "none", "epochs": "20"}
+# A search before the training: of few short trials where each goes through the whole network.
+RANGES = {
+    "lr": Range(low="0.001", high="0.1", scaling="Logarithmic"),
+    "batch-size": Range(values=("16", "32", "64")),
+}
+TRIALS, TRIALS_OF_FEATURES = 6, 20
+TRIAL_EPOCHS = "2"
 
 
 @dataclass(frozen=True)
@@ -48,12 +66,13 @@ class Wanted:
     data: Path | None  # None: the digits
     weights: Path | None
     hyperparameters: Mapping[str, str]
+    tune: bool = False  # search before
 
 
 def demo(args: argparse.Namespace) -> int:
     """Serve, stage, train, deploy, predict, delete; print what came of it."""
     start = time.monotonic()
-    wanted = planned(args.data, args.weights, args.model)
+    wanted = replace(planned(args.data, args.weights, args.model), tune=args.tune)
     if wanted.data:
         chosen = hyperparameters.parse(wanted.hyperparameters)
         require_usable(wanted.data, max_bad_share=chosen.max_bad_share)
@@ -137,6 +156,13 @@ def demo_settings(wanted: Wanted, folder: Path, runtime: str) -> Settings:
             max_runtime_s=3600,
             hyperparameters=wanted.hyperparameters,
         ),
+        tune=Tune(
+            max_jobs=TRIALS_OF_FEATURES if "freeze" in wanted.hyperparameters else TRIALS,
+            parallel=1,
+            in_job=True,
+            seed=0,
+            ranges=RANGES,
+        ),
         deploy=Deploy(endpoint=ENDPOINT),
         local=Local(port=0, state=folder / "server", runtime=runtime),
     )
@@ -148,24 +174,50 @@ def run(inputs: Inputs, wanted: Wanted, folder: Path) -> Outcome:
         if note := outdated.note(inputs.settings, image):
             show.talk(note)
     data = wanted.data or digits(folder / "data")
-    show.talk(f"\n1. stage {show.near(data)}")
+    steps = count(1)
+    show.talk(f"\n{next(steps)}. stage {show.near(data)}")
     location, staged = inputs.stage(data, None if wanted.data else "digits")
     inputs.executor.send(plan.pruning(location.bucket, staged.stale))  # of another demo's data
     show.talk(f"{location}: {len(staged.uploads)} files uploaded, {staged.unchanged} unchanged")
 
+    found = None
+    if wanted.tune:
+        show.talk(f"\n{next(steps)}. tune")
+        found = searched(inputs, str(location), wanted.weights)
+        settings = tuned.with_values(inputs.settings, tuned.require_best(found).values)
+        inputs = replace(inputs, settings=settings)
+
     job = training.submit(inputs, str(location), weights=wanted.weights)
-    show.talk(f"\n2. train: {job}")
+    show.talk(f"\n{next(steps)}. train: {job}")
     described = training.follow(inputs.aws, job)
 
-    show.talk(f"\n3. deploy: {ENDPOINT}")
+    show.talk(f"\n{next(steps)}. deploy: {ENDPOINT}")
     version = endpoints.start(
         inputs.settings, inputs.aws, inputs.executor, artifact=lookup.artifact(described)
     )
     endpoints.ready(inputs.aws, inputs.executor, ENDPOINT, version)
 
-    show.talk("\n4. predict")
+    show.talk(f"\n{next(steps)}. predict")
     examples = list(classified(inputs.aws, data))
-    return Outcome(ENDPOINT, accuracy(described), examples, fetched(inputs.aws, described, folder))
+    pictures = fetched(inputs.aws, described, folder)
+    return Outcome(ENDPOINT, accuracy(described), examples, pictures, found)
+
+
+def searched(inputs: Inputs, data: str, weights: Path | None) -> Tuning:
+    """Search inside one training job, and return what it came to."""
+    given = inputs.settings.train
+    if "freeze" not in given.hyperparameters:
+        short = {**given.hyperparameters, "epochs": TRIAL_EPOCHS}
+        train = replace(given, hyperparameters=short)
+        inputs = replace(inputs, settings=replace(inputs.settings, train=train))
+    name = naming.tuning_job(None, **context.now())
+    channels = training.sources(inputs, data, weights, {})
+    tuning.submit(inputs, tuning.Wanted(tuning.judged(inputs.settings), channels), name=name)
+    show.talk(f"training job {name}, and every trial inside it")
+    found = tuning.follow(inputs.aws, name)
+    tuning.require_found(found)
+    show.talk(tuning_view.outcome(found, in_job=True))
+    return found
 
 
 def digits(folder: Path) -> Path:

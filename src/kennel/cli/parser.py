@@ -402,6 +402,9 @@ def _demo(commands: Commands) -> None:
     demo.add_argument("--weights", type=Path, metavar="FILE", help="what the model starts from")
     demo.add_argument("--model", metavar="NAME", help="default: as the weights' name begins")
     demo.add_argument(
+        "--tune", action="store_true", help="search hyperparameters first, inside one training job"
+    )
+    demo.add_argument(
         "--runtime",
         choices=RUNTIMES,
         default=RUNTIMES[0],

@@ -39,7 +39,7 @@ class Wanted:
 
     search: Search
     channels: Mapping[str, str]
-    parents: Sequence[str]
+    parents: Sequence[str] = ()
 
 
 @explained()
@@ -156,7 +156,7 @@ def counted(inputs: Inputs, data: str | None, channels: Mapping[str, str]) -> in
     return tuning_checks.train_pictures(counts, inputs.settings) if counts.get("train") else None
 
 
-def submit(inputs: Inputs, wanted: Wanted, *, name: str, wait: bool) -> None:
+def submit(inputs: Inputs, wanted: Wanted, *, name: str, wait: bool = True) -> None:
     """
     Start a search, after a job that computes what all its trials need, if there is such a thing.
 

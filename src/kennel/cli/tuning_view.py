@@ -60,13 +60,13 @@ class Lines:
 
     def __call__(self, tuning: Tuning) -> None:
         """Take a look."""
-        if tuning.status != self._status:
-            show.talk(f"{tuning.status}: {progress(tuning)}")
-            self._status = tuning.status
         for trial in tuning.trials:
             if not trial.running and trial.name not in self._told:
                 self._told.add(trial.name)
                 show.talk(f"{line(tuning, trial)}; {_best(tuning)}")
+        if tuning.status != self._status:
+            show.talk(f"{tuning.status}: {progress(tuning)}")
+            self._status = tuning.status
 
 
 def picture(tuning: Tuning, width: int, height: int) -> str:
@@ -202,7 +202,7 @@ def best_rows(tuning: Tuning) -> dict[str, str]:
     values = " ".join(f"{name}={value}" for name, value in best.values.items())
     rows = {"best": f"{tuning.metric} {best.objective:.6g}, {best.name}", "values": values}
     if "test_accuracy" in best.metrics:
-        rows["test accuracy"] = f"{best.metrics['test_accuracy']:.4f}, of the best alone"
+        rows["test accuracy"] = f"{best.metrics['test_accuracy']:.4f}"
     return rows
 
 
