@@ -2,11 +2,12 @@
 From the job's channels to three lists of pictures: which folders are which split, and what is left
 once unreadable files and impossible classes are dealt with.
 
-Turning pictures into tensors is in pictures.py. The channel ``weights`` is read in weights.py.
+Turning pictures into tensors is in pictures.py. The channel ``weights`` is read in weights.py, the
+channel ``features`` in feature_cache.py.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from kennel.training.group import ALONE, Group
 from kennel.training.stopping import Stop
 
 WEIGHTS_CHANNEL = "weights"
+FEATURES_CHANNEL = "features"  # of a frozen backbone, computed by an earlier job
+NO_PICTURES = (WEIGHTS_CHANNEL, FEATURES_CHANNEL)
 NAMED_AT_MOST = 5
 
 
@@ -53,23 +56,56 @@ def read(paths: ContainerPaths, rules: Rules, stop: Stop, group: Group = ALONE) 
     Find the splits and verify every picture, each rank its share.
 
     Raises:
-        DataError: Channels that cannot be told apart, or are empty; too many unreadable files;
-            a class without pictures, or missing from a split; other pictures than another rank's.
+        DataError: See ``find`` and ``divide``.
         Stopped: A stop was asked for.
+    """
+    scans = find(paths, group)
+    return divide(scans, unreadable(scans, stop, group), rules)
+
+
+def find(paths: ContainerPaths, group: Group = ALONE) -> dict[str, Scan]:
+    """
+    Find the splits that are given and the files of each, by their names alone.
+
+    Raises:
+        DataError: Channels that cannot be told apart, or are empty; other classes in one split than
+            in another; other files than another rank's.
     """
     scans = {name: folders.scan(folder) for name, folder in split_folders(paths).items()}
     for name, scan in scans.items():
         _require_pictures(name, scan)
     _require_replicas(scans, group)
-    bad = _unreadable(scans.values(), stop, group)
-    _require_few(bad, sum(len(scan.samples) for scan in scans.values()), rules)
-    scans = {name: _without(scan, bad) for name, scan in scans.items()}
-    _require_agreement(scans)
-    scans = _with_held_out(scans, rules)
-    _require_agreement(scans)
-    names = scans["train"].class_names
-    samples = {name: scan.samples for name, scan in scans.items()}
+    return scans
+
+
+def divide(scans: Mapping[str, Scan], bad: Sequence[BadFile], rules: Rules) -> Data:
+    """
+    Leave out what cannot be read, and hold out what is not given.
+
+    Args:
+        scans: From ``find``.
+        bad: All that cannot be read.
+        rules: Of this run.
+
+    Raises:
+        DataError: Too many unreadable files; a class without pictures, or missing from a split.
+    """
+    require_few(bad, sum(len(scan.samples) for scan in scans.values()), rules)
+    whole = {name: _without(scan, bad) for name, scan in scans.items()}
+    _require_agreement(whole)
+    whole = _with_held_out(whole, rules)
+    _require_agreement(whole)
+    names = whole["train"].class_names
+    samples = {name: scan.samples for name, scan in whole.items()}
     return Data(names, samples["train"], samples["valid"], samples.get("test", ()), tuple(bad))
+
+
+def held_out(scans: Mapping[str, Scan], rules: Rules) -> dict[str, float]:
+    """Return the share of each split that is not given: a test only where train is all there is."""
+    shares = {} if "valid" in scans else {"valid": rules.valid_share}
+    if set(scans) == {"train"} and rules.test_share > 0:
+        shares["test"] = rules.test_share
+    return shares
 
 
 def split_folders(paths: ContainerPaths) -> dict[str, Path]:
@@ -79,7 +115,7 @@ def split_folders(paths: ContainerPaths) -> dict[str, Path]:
     Raises:
         DataError: No channel holds the training pictures, or a channel's name says nothing.
     """
-    channels = [name for name in _channels(paths) if name != WEIGHTS_CHANNEL]
+    channels = [name for name in _channels(paths) if name not in NO_PICTURES]
     if len(channels) == 1 and folders.split_of(channels[0]) in (None, "train"):
         only = paths.channel(channels[0])
         return folders.find_splits(only) or {"train": only}
@@ -109,7 +145,7 @@ def _channels(paths: ContainerPaths) -> list[str]:
 def _unclear(channel: str, channels: Iterable[str]) -> DataError:
     return DataError(
         f"cannot tell what the channel {channel!r} is for, among {_listed(channels)}",
-        expected="train, valid (or validation, val), test and weights, each once at most",
+        expected="train, valid (or validation, val), test, weights and features, each once at most",
     )
 
 
@@ -146,8 +182,14 @@ def _require_replicas(scans: Mapping[str, Scan], group: Group) -> None:
         )
 
 
-def _unreadable(scans: Iterable[Scan], stop: Stop, group: Group) -> list[BadFile]:
-    paths = [sample.path for scan in scans for sample in scan.samples]
+def unreadable(scans: Mapping[str, Scan], stop: Stop, group: Group = ALONE) -> list[BadFile]:
+    """
+    Decode every picture, each rank its share, and return those that are none, in order.
+
+    Raises:
+        Stopped: A stop was asked for.
+    """
+    paths = [sample.path for scan in scans.values() for sample in scan.samples]
     own = range(group.rank, len(paths), group.size)
     bad = []
     with group.together():
@@ -159,7 +201,13 @@ def _unreadable(scans: Iterable[Scan], stop: Stop, group: Group) -> list[BadFile
     return [BadFile(paths[number], reason) for number, reason in of_all]
 
 
-def _require_few(bad: list[BadFile], count: int, rules: Rules) -> None:
+def require_few(bad: Sequence[BadFile], count: int, rules: Rules) -> None:
+    """
+    Put up with unreadable files as far as the rules go.
+
+    Raises:
+        DataError: There are more of them.
+    """
     if len(bad) <= rules.max_bad_share * count:
         return
     few = "; ".join(f"{path} {reason}" for path, reason in bad[:NAMED_AT_MOST])
@@ -190,10 +238,7 @@ def _require_agreement(scans: Mapping[str, Scan]) -> None:
 
 
 def _with_held_out(scans: Mapping[str, Scan], rules: Rules) -> dict[str, Scan]:
-    """Hold out what is not given: a test only where train is all that there is."""
-    shares = {} if "valid" in scans else {"valid": rules.valid_share}
-    if set(scans) == {"train"} and rules.test_share > 0:
-        shares["test"] = rules.test_share
+    shares = held_out(scans, rules)
     if not shares:
         return dict(scans)
     return {**scans, **split.split(scans["train"], seed=rules.seed, fractions=shares)}

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import torch
 
+from kennel.training import feature_cache
 from kennel.training.log import say
 
 NAMES = ("checkpoint-1.pt", "checkpoint-2.pt")  # the newest, and the one before in case it is torn
@@ -80,7 +81,7 @@ def place_of(path: Path) -> Place:
 def foreign(folder: Path) -> list[str]:
     """Return the names of what others left in the folder."""
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return sorted(set(names) - {*NAMES, PARTIAL})
+    return sorted(set(names) - {*NAMES, PARTIAL, feature_cache.FOLDER})
 
 
 def read(path: Path) -> dict[str, Any] | None:

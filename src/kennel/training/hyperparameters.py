@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from kennel.contract import RESERVED_HYPERPARAMETER_PREFIXES
+from kennel.contract import RESERVED_HYPERPARAMETER_PREFIXES, SEARCH_HYPERPARAMETER
 from kennel.errors import HyperparameterError
 from kennel.training.values import AUTO, Row, Value, allowed, article, kind, name, read, shown
 from kennel.vision import classifiers
@@ -19,11 +19,13 @@ MODELS = classifiers.CLASSIFIERS
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULERS = ("none", "cosine", "step", "onecycle")
 AUGMENTATIONS = ("none", "flip", "crop", "color", "trivial")  # kennel.vision.augmentation's
+EXACT_VIEWS = {"none": 1, "flip": 2}  # augmentations with so many outcomes and no others
+DRAWN_VIEWS = 4  # of the others, unless the job says how many
 CLASS_WEIGHTS = ("none", "balanced")
 PRECISIONS = ("auto", "off", "bf16", "fp16")
 
 # What a resumed run may change: none of these alters the steps that were already taken.
-FREE_ON_RESUME = ("epochs", "early-stopping-patience", "workers", "max-bad-share")
+FREE_ON_RESUME = ("epochs", "early-stopping-patience", "workers", "max-bad-share", "features-only")
 
 
 def _text(default: str, help_: str, choices: tuple[str, ...] = ()) -> str:
@@ -79,12 +81,35 @@ class Hyperparameters:
     )
     workers: int | None = _integer_or_auto("processes that read images", 0, 512)
     seed: int = _integer(0, "of every random draw", 0, 2**31 - 1)
-    amp: str = _text(AUTO, "mixed precision of training steps; auto: on a GPU only", PRECISIONS)
+    amp: str = _text(
+        AUTO,
+        "mixed precision of training steps; auto: on a GPU, and where a CPU has bfloat16 for the "
+        "training pictures' pass through a frozen backbone",
+        PRECISIONS,
+    )
     max_bad_share: float = _number(0.05, "share of unreadable files to put up with", 0, 1)
     valid_share: float = _number(
         0.1, "held out where no validation split is given", 0.0, 0.9, above=True
     )
     test_share: float = _number(0.1, "held out where one channel holds everything", 0.0, 0.9)
+    feature_views: int | None = _integer_or_auto(
+        "with freeze: augmented views of each training picture that the backbone sees, once each; "
+        "epoch e is trained on view e mod their number; 0: it sees every picture in every epoch; "
+        "auto: 1 with augment=none, 2 with flip, 4 with the others",
+        0,
+        1000,
+    )
+    features_only: bool = _flag(
+        "with freeze: compute the features of the pictures for later jobs, and train nothing",
+        default=False,
+    )
+
+    @property
+    def views(self) -> int:
+        """Views of each training picture that a frozen backbone sees once; 0: there are none."""
+        exact = EXACT_VIEWS.get(self.augment)
+        views = (exact or DRAWN_VIEWS) if self.feature_views is None else self.feature_views
+        return min(views, exact or views) if self.freeze else 0
 
     def to_dict(self) -> dict[str, Value]:
         """Return name → value, the names as a request spells them."""
@@ -127,7 +152,7 @@ def parse(raw: Mapping[str, object]) -> Hyperparameters:
     Args:
         raw: Name → text, as in hyperparameters.json; kebab-case, underscores accepted. A value may
             be JSON in itself (the SageMaker SDK sends ``"resnet18"`` with the quotes). Names that
-            are sagemaker-training's own are passed over.
+            are sagemaker-training's own are passed over, and so is a search (search_request.py).
 
     Raises:
         HyperparameterError: A name is unknown or given twice, or a value is malformed or out of
@@ -137,7 +162,7 @@ def parse(raw: Mapping[str, object]) -> Hyperparameters:
     values: dict[str, Value] = {}
     problems: list[HyperparameterError] = []
     for given, text in raw.items():
-        if given.startswith(RESERVED_HYPERPARAMETER_PREFIXES):
+        if given.startswith((*RESERVED_HYPERPARAMETER_PREFIXES, SEARCH_HYPERPARAMETER)):
             continue
         try:
             _add(values, table, given, text)
@@ -209,4 +234,10 @@ def _check_together(chosen: Hyperparameters) -> None:
             f"valid-share={chosen.valid_share} and test-share={chosen.test_share} "
             "leave nothing to train on",
             expected="a sum below 1",
+        )
+    if chosen.features_only and not chosen.views:
+        raise HyperparameterError(
+            "features-only=true, and there are no features to compute",
+            expected="freeze=true, and feature-views other than 0",
+            remedy="freeze=true",
         )

@@ -5,11 +5,14 @@ It is started by entry.py, through sagemaker-training. What it is made of is put
 prepare.py, and the steps are in loop.py.
 """
 
+from dataclasses import dataclass
+
 import torch
+from torch import nn
 
 from kennel.contract import ContainerPaths
-from kennel.training import channels, config, export, lines, loop, precision, prepare
-from kennel.training.channels import Data, Rules
+from kennel.training import channels, config, export, lines, loop, prepare, threads
+from kennel.training.channels import Data
 from kennel.training.checkpoint import Keeper
 from kennel.training.export import Outcome
 from kennel.training.group import ALONE, Group
@@ -17,7 +20,6 @@ from kennel.training.hyperparameters import Hyperparameters, parse
 from kennel.training.log import say
 from kennel.training.loop import Epoch, State, evaluate, fit
 from kennel.training.metrics import Evaluation
-from kennel.training.pictures import PictureSource
 from kennel.training.prepare import Job
 from kennel.training.stopping import Stop, Stopped
 from kennel.vision import trained
@@ -40,39 +42,61 @@ def main(paths: ContainerPaths, stop: Stop, group: Group = ALONE) -> None:
     """
     chosen = parse(config.hyperparameters(paths))
     say(f"hyperparameters: {chosen}")
-    device = precision.choose_device()
-    dtype = precision.choose_dtype(chosen.amp, device)
     try:
-        data = _data(paths, chosen, stop, group)
+        model, job = begin(paths, chosen, stop, group)
     except Stopped:
         say("stopped before the training began: there is nothing to save")
         return
-    prepare.seed_everything(chosen.seed)
-    job = Job(chosen, data, prepare.reading(chosen, device, group), dtype)
+    if chosen.features_only:
+        say("features-only=true: nothing is trained")
+        return
     say(
-        f"device={device} processes={group.size} threads={torch.get_num_threads()} "
+        f"device={job.reading.device} processes={group.size} threads={torch.get_num_threads()} "
         f"workers={job.reading.workers}"
     )
-    state = prepare.state(prepare.model(paths, job), job)
-    identity = prepare.identity(paths, job, state.model)
-    keeper = Keeper(config.checkpoint_folder(paths), identity, group)
+    state = prepare.state(model, job)
+    keeper = Keeper(config.checkpoint_folder(paths), prepare.identity(paths, job, model), group)
     keeper.restore(state)
     ended = _train(state, keeper, job, stop, group)
+    if state.best is None and not loop.all_finite(loop.changing(state.model)):
+        raise loop.diverged(chosen.lr, "the weights of the first epoch are not finite")
+    leave(paths, Trained(job, state, ended), stop, group)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that has ended."""
+
+    job: Job
+    state: State
+    ended: str  # why: finished, early stopping, diverged, stopped
+
+
+def leave(paths: ContainerPaths, run: Trained, stop: Stop, group: Group = ALONE) -> None:
+    """
+    Measure the best weights of a run, and leave them and their figures behind.
+
+    Args:
+        paths: Of the container.
+        run: Its state is that of the best epoch afterwards.
+        stop: When it is requested, the test split is not measured.
+        group: Of which the first writes.
+    """
+    job, state = run.job, run.state
     if state.best is not None:
         loop.restore(state.model, state.best)
-    elif not loop.all_finite(loop.changing(state.model)):
-        raise loop.diverged(chosen.lr, "the weights of the first epoch are not finite")
     measured = _measure(state, job, stop, group)
     if group.rank:
         return
-    outcome = Outcome(ended, state.history, state.best_epoch, measured, _measured_split(data))
+    split = _measured_split(job.data)
+    outcome = Outcome(run.ended, state.history, state.best_epoch, measured, split)
     described = Artifact(
-        chosen.model, data.class_names, job.reading.preprocessing, outcome.figures()
+        job.chosen.model, job.data.class_names, job.reading.preprocessing, outcome.figures()
     )
     trained.save(paths.model, state.model, described)
-    export.write_report(paths.output_data, outcome, chosen, data)
+    export.write_report(paths.output_data, outcome, job.chosen, job.data)
     export.convert_or_say(paths.model)
-    say(f"{ended}: artifact in {paths.model}, figures and pictures in {paths.output_data}")
+    say(f"{run.ended}: artifact in {paths.model}, figures and pictures in {paths.output_data}")
 
 
 def epoch_line(epoch: Epoch, epochs: int) -> str:
@@ -85,16 +109,25 @@ def final_lines(measured: Evaluation) -> list[str]:
     return [line.format(loss=measured.loss, accuracy=measured.accuracy) for line in lines.TEST]
 
 
-def _data(paths: ContainerPaths, chosen: Hyperparameters, stop: Stop, group: Group) -> Data:
-    rules = Rules(chosen.max_bad_share, chosen.valid_share, chosen.test_share, chosen.seed)
-    data = channels.read(paths, rules, stop, group)
+def begin(
+    paths: ContainerPaths, chosen: Hyperparameters, stop: Stop, group: Group = ALONE
+) -> tuple[nn.Module, Job]:
+    """
+    Build the model, read what it is trained on, and say so.
+
+    Raises:
+        KennelError: See ``prepare.begin``.
+        Stopped: A stop was asked for.
+    """
+    model, job = prepare.begin(paths, chosen, stop, group)
+    data = job.data
     counts = " ".join(f"{split}={count}" for split, count in data.counts().items())
     say(f"data: classes={len(data.class_names)} {counts} skipped={len(data.skipped)}")
     for path, reason in data.skipped[: channels.NAMED_AT_MOST]:
         say(f"skipped {path}: {reason}")
     if not group.rank:
         export.write_skipped(paths.output_data, paths.data, data.skipped)
-    return data
+    return model, job
 
 
 def _train(state: State, keeper: Keeper, job: Job, stop: Stop, group: Group) -> str:
@@ -105,8 +138,9 @@ def _train(state: State, keeper: Keeper, job: Job, stop: Stop, group: Group) -> 
         say(epoch_line(epoch, job.chosen.epochs))
 
     try:
-        stage = prepare.stage(state.model, job, stop, group)
-        return fit(state, stage, prepare.recipe(job), stop, on_epoch)
+        stage = prepare.stage(state.model, job, group)
+        with threads.befitting(stage.module, job.chosen.batch_size):
+            return fit(state, stage, prepare.recipe(job), stop, on_epoch)
     except Stopped:
         state.totals = state.totals.over(group)
         say(f"stopped: {keeper.save(state)}: epoch {len(state.history) + 1}, {state.step} steps")
@@ -119,9 +153,8 @@ def _measured_split(data: Data) -> str:
 
 def _measure(state: State, job: Job, stop: Stop, group: Group) -> Evaluation | None:
     """Measure the best weights on the test split: for the first time, and the only one."""
-    source = PictureSource(job.data.test or job.data.valid, job.reading)
     try:
-        measured = evaluate(state.model, source, stop, group)
+        measured = evaluate(*prepare.measured(state.model, job), stop, group)
     except Stopped:
         say("stopped: the test split was not measured")
         return None

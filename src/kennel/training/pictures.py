@@ -140,7 +140,7 @@ class PictureSource:
                 num_workers=workers,
                 persistent_workers=workers > 0,
                 pin_memory=self._reading.device.type == "cuda",
-                worker_init_fn=_on_start if workers else None,
+                worker_init_fn=on_start if workers else None,
             )
             self._loaders[id(transform)] = (plan, loader)
         return self._loaders[id(transform)]
@@ -178,7 +178,7 @@ def free_shared_memory() -> int:
     return shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0
 
 
-def _on_start(_worker: int) -> None:
+def on_start(_worker: int) -> None:
     """
     Take a worker out of the process group of the run.
 

@@ -8,20 +8,23 @@ import hashlib
 import math
 import os
 import random
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from kennel.contract import ContainerPaths
-from kennel.training import features, loop, pictures, precision, schedule, weights
+from kennel.training import channels, pictures, precision, schedule, weights
 from kennel.training.channels import Data
 from kennel.training.checkpoint import Identity
+from kennel.training.features import Features
 from kennel.training.group import ALONE, Group
 from kennel.training.hyperparameters import Hyperparameters
 from kennel.training.log import say
 from kennel.training.loop import Recipe, Source, Stage, State
+from kennel.training.material import Reader
 from kennel.training.metrics import Totals
 from kennel.training.pictures import PictureSource, Reading
 from kennel.training.stopping import Stop
@@ -38,6 +41,7 @@ class Job:
     data: Data
     reading: Reading
     dtype: torch.dtype | None  # of autocast
+    features: Features | None = None  # of its pictures, where they are all that is trained on
 
 
 def seed_everything(seed: int) -> None:
@@ -47,7 +51,42 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def model(paths: ContainerPaths, job: Job) -> nn.Module:
+def begin(
+    paths: ContainerPaths, chosen: Hyperparameters, stop: Stop, group: Group = ALONE
+) -> tuple[nn.Module, Job]:
+    """
+    Build the model, on its device, and read what it is trained on.
+
+    Raises:
+        HyperparameterError: No such model, or not for pictures of this size or on this machine.
+        DataError: The pictures or the weights are not usable.
+        Stopped: A stop was asked for.
+    """
+    device = precision.choose_device()
+    dtype = precision.choose_dtype(chosen.amp, device)
+    scans = channels.find(paths, group)
+    seed_everything(chosen.seed)
+    built = model(paths, chosen, scans["train"].class_names).to(device)
+    how = reading(chosen, device, group)
+    found = Reader(paths, chosen, built, how, stop, group).read(scans)
+    return built, Job(chosen, found.data, how, dtype, found.features)
+
+
+def with_features(
+    paths: ContainerPaths, model: nn.Module, job: Job, stop: Stop, group: Group = ALONE
+) -> Job:
+    """
+    Return *job* with the features of its pictures, where its head needs no more.
+
+    Raises:
+        DataError: A picture has gone bad since it was read.
+        Stopped: A stop was asked for.
+    """
+    reader = Reader(paths, job.chosen, model, job.reading, stop, group)
+    return replace(job, features=reader.features(job.data))
+
+
+def model(paths: ContainerPaths, chosen: Hyperparameters, class_names: Sequence[str]) -> nn.Module:
     """
     Build the model with its starting weights, on the CPU, in channels_last.
 
@@ -55,9 +94,8 @@ def model(paths: ContainerPaths, job: Job) -> nn.Module:
         HyperparameterError: No such model, or not for pictures of this size.
         DataError: The weights cannot be had, or do not fit.
     """
-    chosen = job.chosen
     origin = weights.source(paths, chosen.weights)
-    built = models.build(chosen.model, len(job.data.class_names), image_size=chosen.image_size)
+    built = models.build(chosen.model, len(class_names), image_size=chosen.image_size)
     models.require_image_size(built, chosen.image_size)
     say(f"model={chosen.model} starts from {weights.described(origin)}")
     weights.load(built, chosen.model, origin)
@@ -116,33 +154,30 @@ def recipe(job: Job) -> Recipe:
     )
 
 
-def stage(model: nn.Module, job: Job, stop: Stop, group: Group = ALONE) -> Stage:
-    """
-    Decide what is trained: the model on pictures, or its head on features.
-
-    Raises:
-        Stopped: A stop was asked for while features were computed.
-    """
-    chosen, device = job.chosen, job.reading.device
-    train: Source = PictureSource(job.data.train, job.reading)
-    valid: Source = PictureSource(job.data.valid, job.reading)
-    loss = criterion(job)
-    if chosen.freeze and chosen.augment == "none":
-        backbone = features.Backbone(model.eval())
-        noise = torch.randn(2, 3, chosen.image_size, chosen.image_size, device=device)
-        if features.ends_in_its_head(model, backbone, noise):
-            say(f"backbone: frozen, so {len(train) + len(valid)} pictures pass through it once")
-            train = backbone.features(train, chosen.batch_size, stop, group)
-            valid = backbone.features(valid, chosen.batch_size, stop, group)
-            head = models.head(model)
-            in_step = group.in_step(head)
-            return Stage(head, in_step.train, loss, train, valid, in_step, group)
+def stage(model: nn.Module, job: Job, group: Group = ALONE) -> Stage:
+    """Decide what is trained: the model on pictures, or its head on features."""
+    chosen, loss = job.chosen, criterion(job)
+    if job.features:
+        train = job.features.source("train", chosen.batch_size, chosen.views)
+        valid = job.features.source("valid", chosen.batch_size)
+        head = models.head(model.eval())
+        in_step = group.in_step(head)
+        return Stage(head, in_step.train, loss, train, valid, in_step, group)
     in_step = group.in_step(model)
 
     def enter_training() -> None:
         models.train_mode(in_step, frozen=chosen.freeze)
 
-    return Stage(model, enter_training, loss, train, valid, in_step, group)
+    read, seen = (PictureSource(part, job.reading) for part in (job.data.train, job.data.valid))
+    return Stage(model, enter_training, loss, read, seen, in_step, group)
+
+
+def measured(model: nn.Module, job: Job) -> tuple[nn.Module, Source]:
+    """Return what is measured at the end, and on what: the test split, or without one valid."""
+    if job.features:
+        split = "test" if job.data.test else "valid"
+        return models.head(model.eval()), job.features.source(split, job.chosen.batch_size)
+    return model, PictureSource(job.data.test or job.data.valid, job.reading)
 
 
 def criterion(job: Job) -> nn.CrossEntropyLoss:
@@ -169,15 +204,4 @@ def identity(paths: ContainerPaths, job: Job, model: nn.Module) -> Identity:
     for path, label in job.data.train:
         place = path.relative_to(paths.data) if path.is_relative_to(paths.data) else path
         digest.update(f"{label} {place}\n".encode(errors="surrogateescape"))
-    return Identity(job.chosen, job.data.class_names, digest.hexdigest(), _fixed(model))
-
-
-def _fixed(model: nn.Module) -> str:
-    """Return the digest of the weights that never change, and that no checkpoint holds."""
-    changing = loop.changing(model)
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        if name not in changing:
-            digest.update(name.encode())
-            digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return Identity(job.chosen, job.data.class_names, digest.hexdigest(), weights.fixed(model))

@@ -4,13 +4,16 @@ The weights that training starts from: torchvision's, a file of the channel ``we
 What fits into which model is judged in kennel.vision.models.
 """
 
+import hashlib
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from kennel.contract import ContainerPaths
 from kennel.datasets import folders
 from kennel.errors import DataError
+from kennel.training import loop
 from kennel.training.channels import WEIGHTS_CHANNEL
 from kennel.vision import models
 
@@ -56,6 +59,17 @@ def load(model: nn.Module, architecture: str, origin: str | Path) -> None:
         models.load_pretrained(model, models.read_state_dict(origin))
     elif origin == IMAGENET:
         models.load_pretrained(model, models.imagenet_state_dict(architecture))
+
+
+def fixed(model: nn.Module) -> str:
+    """Return the digest of the weights that training never changes, which no checkpoint holds."""
+    changing = loop.changing(model)
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        if name not in changing:
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _unclear(problem: str, files: list[Path], folder: Path) -> DataError:

@@ -77,6 +77,53 @@ def compiled(folder: Path, *, threads: int) -> Logits:
     return lambda images: model(images)[0]
 
 
+class Stream:
+    """
+    A converted model that takes batches as they come, several at once.
+
+    Args:
+        model: From ``openvino.convert_model``, with one input and one output.
+        threads: Of this process.
+        precision: f32, bf16, or auto for the one that OpenVINO has in hardware.
+    """
+
+    def __init__(self, model: Any, *, threads: int, precision: str) -> None:  # noqa: ANN401 - of a module without types
+        settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,
+        }
+        if precision != "auto":
+            settings["INFERENCE_PRECISION_HINT"] = precision
+        compiled = _core(os.getpid()).compile_model(model, "CPU", settings)
+        self.precision: str = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        self._queue = library().AsyncInferQueue(compiled)
+        self._queue.set_callback(self._hand_over)
+
+    def __call__(self, batch: NDArray[Any], done: Callable[[NDArray[np.float32]], None]) -> None:
+        """
+        Begin with a batch, once there is a thread for it.
+
+        Args:
+            batch: Left alone by the caller until it is done.
+            done: Given the output, which it has to copy, on another thread.
+        """
+        self._queue.start_async([batch], done)
+
+    def finish(self) -> None:
+        """
+        Wait until every batch is done.
+
+        Raises:
+            RuntimeError: OpenVINO could not compute one.
+        """
+        self._queue.wait_all()
+
+    @staticmethod
+    def _hand_over(request: Any, done: Callable[[NDArray[np.float32]], None]) -> None:  # noqa: ANN401 - of a module without types
+        done(request.get_output_tensor(0).data)
+
+
 @cache
 def _core(_pid: int) -> Any:  # noqa: ANN401 - of a module without types
     """

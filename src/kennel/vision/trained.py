@@ -10,7 +10,7 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -89,19 +89,32 @@ def convert(folder: Path) -> None:
     artifact.write_description(folder, dataclasses.replace(described, openvino=digests))
 
 
-def _write_openvino(model: nn.Module, size: int, folder: Path) -> None:
-    openvino = openvino_model.library()
-    example = torch.zeros(_TRACED, 3, size, size)
+def converted(model: nn.Module, example: torch.Tensor) -> Any:  # noqa: ANN401 - of a module without types
+    """
+    Return *model* as OpenVINO has it, for batches of any number.
+
+    Args:
+        model: In eval mode, on the CPU.
+        example: A batch of two, or more.
+
+    Raises:
+        Exception: Whatever OpenVINO or torch raise of a model that they cannot take.
+    """
     with warnings.catch_warnings(), torch.no_grad():
         # Tracing is what OpenVINO converts from. It is deprecated, and warns of what it makes
         # constant; whether that does harm is seen from the answers, and so it need not check.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined] # not in its __all__
         traced = torch.jit.trace(model, example, check_trace=False)  # type: ignore[no-untyped-call] # torch types little of it
-        converted = openvino.convert_model(
+        return openvino_model.library().convert_model(
             traced, example_input=example, input=[(-1, *example.shape[1:])]
         )
-    openvino.save_model(converted, folder / artifact.OPENVINO_FILES[0], compress_to_fp16=False)
+
+
+def _write_openvino(model: nn.Module, size: int, folder: Path) -> None:
+    openvino = openvino_model.library()
+    of_any_batch = converted(model, torch.zeros(_TRACED, 3, size, size))
+    openvino.save_model(of_any_batch, folder / artifact.OPENVINO_FILES[0], compress_to_fp16=False)
 
 
 def _require_equal(model: nn.Module, size: int, folder: Path) -> None:
