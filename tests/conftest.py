@@ -53,6 +53,64 @@ def noisy_pictures(tmp_path_factory):
     return make
 
 
+@pytest.fixture(scope="session")
+def searched():
+    """
+    Return ``searched(count, **changes)``, which makes a tuning job of *count* trials.
+
+    Every seventh fails, every fifth is stopped early; *changes* are members of a Tuning.
+    """
+    import random  # noqa: PLC0415 - the tests of reports need them
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+
+    from kennel.tuning.ranges import Categorical, Continuous, Integer  # noqa: PLC0415
+    from kennel.tuning.trials import Limits, Trial, Tuning  # noqa: PLC0415
+
+    begun = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+    ranges = (
+        Continuous("lr", 0.001, 0.1, "Logarithmic"),
+        Continuous("momentum", 0.5, 0.999, "ReverseLogarithmic"),
+        Integer("epochs", 2, 9),
+        Categorical("batch-size", ("16", "64", "512")),
+        Categorical("optimizer", ("sgd", "adamw")),
+    )
+
+    def trial(number):
+        draws = random.Random(number)  # noqa: S311 - figures for a page
+        values = {
+            "lr": repr(10 ** draws.uniform(-3, -1)),
+            "momentum": repr(draws.uniform(0.5, 0.999)),
+            "epochs": str(draws.randint(2, 9)),
+            "batch-size": draws.choice(ranges[3].values),
+            "optimizer": draws.choice(ranges[4].values),
+        }
+        name, seconds = f"search-{number:03d}", draws.uniform(10, 100)
+        if number % 7 == 0:
+            return Trial(name, values, "Failed", seconds=seconds, reason="ExitCode 1: no memory")
+        state, accuracy = "Stopped" if number % 5 == 0 else "Completed", draws.uniform(0.7, 0.9)
+        curve = tuple(accuracy * (1 - 0.5**epoch) for epoch in range(1, int(values["epochs"]) + 1))
+        metrics = {"accuracy": accuracy, "loss": 1 - accuracy}
+        return Trial(name, values, state, accuracy, curve, seconds, seconds / 2, metrics=metrics)
+
+    def make(count, **changes):
+        members = {
+            "name": "search",
+            "status": "Completed",
+            "metric": "accuracy",
+            "maximize": True,
+            "strategy": "Bayesian",
+            "ranges": ranges,
+            "static": {"seed": "1"},
+            "limits": Limits(jobs=count, parallel=2, runtime_s=3600),
+            "trials": tuple(trial(number) for number in range(1, count + 1)),
+            "started": begun,
+            "ended": begun + timedelta(minutes=5),
+        }
+        return Tuning(**{**members, **changes})
+
+    return make
+
+
 def problems(value, shape, at="request"):
     """Yield what botocore's validator lets through: enums, patterns, maximum lengths and values."""
     match shape.type_name:

@@ -138,7 +138,7 @@ def grid(x: Axis, y: Axis) -> Markup:
         ),
         element("line", x1=0, x2="100%", y1="100%", y2="100%", class_="axis"),
         element("text", x.label, x="100%", y="100%", dy=38, class_="label end"),
-        element("text", y.label, x=0, dx=-44, y=0, dy=-14, class_="label"),
+        element("text", y.label, x=0, dx=-52, y=0, dy=-14, class_="label"),
     )
 
 

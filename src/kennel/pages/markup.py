@@ -45,7 +45,9 @@ def element(name: str, /, *content: Content, **attributes: Attribute) -> Markup:
         ValueError: The name of the element or of an attribute is none.
     """
     start = name_of(name) + "".join(
-        attribute(key, value) for key, value in attributes.items() if value not in (None, False)
+        attribute(key, value)
+        for key, value in attributes.items()
+        if value is not None and value is not False
     )
     if name in VOID:
         return Markup(f"<{start}>")

@@ -29,16 +29,9 @@ OUTLINES = {
 }
 
 
-def page(title: str, *content: Content, script: bool = True) -> str:
-    """
-    Return the document.
-
-    Args:
-        content: What stands in its body.
-        script: False leaves the script out: nothing sorts, and nothing is shown at the pointer but
-            titles.
-    """
-    style, code = asset("page.css"), asset("page.js") if script else None
+def page(title: str, *content: Content) -> str:
+    """Return the document with *content* as its body."""
+    style, code = asset("page.css"), asset("page.js")
     head = (
         element("meta", charset="utf-8"),
         element("meta", http_equiv="Content-Security-Policy", content=policy(style, code)),
@@ -52,13 +45,13 @@ def page(title: str, *content: Content, script: bool = True) -> str:
         shapes(),
         element("main", *content),
         element("p", role="status", class_="unseen", id="said"),
-        element("script", Markup(code)) if code else None,
+        element("script", Markup(code)),
     )
     root = element("html", element("head", head), element("body", body), lang="en")
     return f"<!doctype html>\n{root.text}\n"
 
 
-def policy(style: str, code: str | None) -> str:
+def policy(style: str, code: str) -> str:
     """Return the policy under which only this style sheet and this script count."""
     return (
         f"default-src 'none'; style-src {source(style)}; script-src {source(code)}; "
@@ -66,10 +59,8 @@ def policy(style: str, code: str | None) -> str:
     )
 
 
-def source(text: str | None) -> str:
+def source(text: str) -> str:
     """Return how a policy names an element with this text."""
-    if text is None:
-        return "'none'"
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 

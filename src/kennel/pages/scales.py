@@ -42,7 +42,7 @@ def linear(low: float, high: float, *, wanted: int = 5, whole: bool = False) -> 
         whole: Ticks at whole numbers only.
     """
     low, high = apart(low, high)
-    step = max(nice_step((high - low) / wanted), 1.0 if whole else 0.0)
+    step = nice_step((high - low) / wanted, whole=whole)
     first = math.ceil(low / step - 1e-9)
     values = [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
     return scale_by(lambda value: value, low, high, values)
@@ -92,10 +92,11 @@ def apart(low: float, high: float) -> tuple[float, float]:
     return low - half, high + half
 
 
-def nice_step(about: float) -> float:
+def nice_step(about: float, *, whole: bool = False) -> float:
     """Return the least step that a reader can count in and that is not below *about*."""
-    power = 10.0 ** math.floor(math.log10(about))
-    return next((s * power for s in STEPS if s * power >= about * (1 - 1e-9)), 10 * power)
+    power = 10.0 ** math.floor(math.log10(max(about, 1.0) if whole else about))
+    steps = [step * power for step in STEPS if not whole or (step * power).is_integer()]
+    return next((step for step in steps if step >= about * (1 - 1e-9)), steps[-1])
 
 
 def powers(low: float, high: float, wanted: int) -> list[float]:

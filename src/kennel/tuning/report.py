@@ -170,7 +170,7 @@ def trials(tuning: Tuning) -> Markup:
         for n, trial in [*ended, *rest]
     ]
     order = "descending" if tuning.maximize else "ascending"
-    caption = f"{counted(len(rows), 'trial')}, the best first; a heading sorts by its column"
+    caption = f"{counted(len(rows), 'trial')}, the best first"
     return table(caption, columns, rows, ordered=(2, order))
 
 

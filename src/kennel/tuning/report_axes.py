@@ -21,25 +21,38 @@ from kennel.tuning.ranges import Categorical, Integer, Range
 from kennel.tuning.trials import Trial
 
 ENOUGH = 8  # trials, to call one of them an outlier
-FAR = 3  # widths of the middle half beyond it: what is worse is off the scale
+# Widths of the middle half beyond it: what is worse has the worst colour, or is off the scale.
+UNUSUAL, FAR = 1.5, 3.0
 MARGIN = 0.05  # of the objective's axis, at both ends
-LABEL_CHARS = 12
+NAME_CHARS, LABEL_CHARS = 14, 12  # of an axis among others, and of a tick
 LABELS_CHARS = 32  # of all labels side by side, on a phone
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The objective's axis: from *low* to *high*, whichever of both is better."""
+    """
+    The objective's axis.
+
+    Args:
+        low: Its least value, whether that is the best or the worst.
+        high: Its greatest value.
+        dull: What is as bad or worse has the worst colour.
+    """
 
     axis: Axis
     low: float
     high: float
+    dull: float
     maximize: bool
+
+    @property
+    def best(self) -> float:
+        """The end that is better."""
+        return self.high if self.maximize else self.low
 
     def look(self, value: float) -> str:
         """Return the class of a value's colour."""
-        at = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return colour(at if self.maximize else 1 - at)
+        return colour((value - self.dull) / (self.best - self.dull))
 
     def off(self, value: float) -> bool:
         """Say whether a value is too bad to be on the axis."""
@@ -55,20 +68,21 @@ def objective(label: str, values: Sequence[float], *, maximize: bool) -> Objecti
             exploded once would hide what all others differ in.
     """
     low, high = apart(min(values, default=0.0), max(values, default=1.0))
+    dull = low if maximize else high
     if len(values) >= ENOUGH:
         lower, _, upper = quantiles(values, n=4)
-        reach = FAR * (upper - lower)
-        if reach > 0 and maximize:
-            low = max(low, lower - reach)
-        elif reach > 0:
-            high = min(high, upper + reach)
+        width = upper - lower
+        if width > 0 and maximize:
+            low, dull = max(low, lower - FAR * width), max(low, lower - UNUSUAL * width)
+        elif width > 0:
+            high, dull = min(high, upper + FAR * width), min(high, upper + UNUSUAL * width)
     margin = MARGIN * (high - low)
-    return Objective(Axis(label, linear(low - margin, high + margin)), low, high, maximize)
+    return Objective(Axis(label, linear(low - margin, high + margin)), low, high, dull, maximize)
 
 
 def axis(searched: Range) -> Axis:
     """Return the axis of a range, in the scaling that it is searched with."""
-    return Axis(shortened(searched.name, 2 * LABEL_CHARS), scale(searched))
+    return Axis(shortened(searched.name, NAME_CHARS), scale(searched))
 
 
 def scale(searched: Range) -> Scale:

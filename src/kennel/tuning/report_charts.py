@@ -30,6 +30,7 @@ from kennel.tuning.report_axes import Objective, axis, objective, place, shorten
 from kennel.tuning.trials import Trial, Tuning
 
 DIGITS = 5  # of an objective
+LABEL_CHARS = 24  # what a phone has room for
 CURVE_POINTS = 100  # of one trial, at most
 FEW = 2  # the least that a comparison takes
 
@@ -38,7 +39,7 @@ Numbered = tuple[int, Trial]
 
 def history(tuning: Tuning) -> Markup | None:
     """Draw the objective of each trial in the order of their start, and the best so far."""
-    if not tuning.trials:
+    if not any(trial.succeeded for trial in tuning.trials):
         return None
     title, last, y = "Objective over trials", len(tuning.trials), scale(tuning)
     found = [(n, value_of(trial)) for n, trial in numbered(tuning) if trial.succeeded]
@@ -80,7 +81,7 @@ def parallel_coordinates(tuning: Tuning) -> Markup | None:
 def slices(tuning: Tuning, importances: Mapping[str, float]) -> Markup | None:
     """Draw the objective over each hyperparameter, the most important one first."""
     y, found = scale(tuning), succeeded(tuning)
-    if not found:
+    if len(found) < FEW:
         return None
     order = sorted(tuning.ranges, key=lambda each: -importances.get(each.name, 0.0))
     return element("div", (slice_of(tuning, each, y, found) for each in order), class_="charts")
@@ -98,13 +99,13 @@ def slice_of(tuning: Tuning, searched: Range, y: Objective, found: list[Numbered
         for n, trial in found
         if (point := at(n, trial)) is not None
     ]
-    title = f"{y.axis.label} over {shortened(searched.name, 40)}"
+    title = f"{y.axis.label} over {shortened(searched.name, LABEL_CHARS)}"
     return figure(
         title,
         plot(
             title,
             f"{counted(len(dots), 'trial')} by their value of {searched.name}.",
-            Axis(shortened(searched.name, 40), side_by_side(searched)),
+            Axis(shortened(searched.name, LABEL_CHARS), side_by_side(searched)),
             y.axis,
             [*sorted(dots, key=lambda dot: dot.x), *crown(tuning, at)],
         ),
@@ -166,7 +167,7 @@ def importance_bars(importances: Mapping[str, float]) -> Markup | None:
 def scale(tuning: Tuning) -> Objective:
     """Return the objective's axis, over all trials that succeeded."""
     values = [value_of(trial) for trial in tuning.trials if trial.succeeded]
-    return objective(shortened(tuning.metric, 40), values, maximize=tuning.maximize)
+    return objective(shortened(tuning.metric, LABEL_CHARS), values, maximize=tuning.maximize)
 
 
 def numbered(tuning: Tuning) -> list[Numbered]:
@@ -256,5 +257,4 @@ def shapes(tuning: Tuning, y: Objective) -> Markup:
 
 def colours(y: Objective) -> Markup:
     """Return the legend of the objective's colours."""
-    worst, best = (y.low, y.high) if y.maximize else (y.high, y.low)
-    return legend(f"worst {number(worst)}", f"{number(best)} best")
+    return legend(f"{number(y.dull)} or worse", f"{number(y.best)}, the best")

@@ -79,7 +79,8 @@ def late(tuning: Tuning, best: Trial) -> Iterator[str]:
             "improving, and more trials may find better."
         )
     elif place <= len(tried) / 2:
-        yield f"The {counted(len(tuning.trials) - place, 'trial')} after it found nothing better."
+        after = sum(not trial.running for trial in tuning.trials[place:])
+        yield f"The {counted(after, 'trial')} that ended after it found nothing better."
 
 
 def at_edges(tuning: Tuning, best: Trial) -> Iterator[str]:

@@ -1,0 +1,264 @@
+"""A tuning job's report says what there is to say, whatever the tuning job came to."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from kennel.pages.markup import VOID
+from kennel.tuning.ranges import Categorical, Continuous
+from kennel.tuning.report import html
+from kennel.tuning.trials import Trial
+from kennel.tuning.verdict import judgement, without_best
+
+# What loads something, or leads somewhere.
+REFERENCES = {"src", "href", "srcset", "action", "data", "poster", "background", "formaction"}
+MEGABYTE = 1_000_000
+LR = Continuous("lr", 0.001, 0.1, "Logarithmic")
+
+
+class Document(HTMLParser):
+    """A page as a strict reader sees it: every element ends where it should."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.references, self.tags = [], [], [], []
+        self.words, self.headings = [], []
+        self.feed(text)
+        self.close()
+        assert not self.open, f"never ended: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.references += [value for name, value in attrs if name in REFERENCES]
+        assert not [name for name, _ in attrs if name.startswith("on") or name == "style"]
+        assert len({name for name, _ in attrs}) == len(attrs), f"twice the same attribute: {attrs}"
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> ends nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+
+    @property
+    def text(self):
+        return " ".join(self.words)
+
+
+def of(*objectives, lr=None):
+    """Return trials with these objectives."""
+    return tuple(
+        Trial(f"t-{i:03d}", {"lr": lr or repr(0.01 + i / 1000)}, "Completed", value)
+        for i, value in enumerate(objectives)
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 10, 60])
+@pytest.mark.parametrize("status", ["InProgress", "Completed", "Stopped", "Failed"])
+def test_any_number_of_trials_makes_a_page(searched, count, status):
+    """
+    Well formed, with no identity twice, and a reference to nothing that is not in it.
+    """
+    page = Document(html(searched(count, status=status), {"lr": 0.8, "momentum": 0.2}))
+
+    assert len(page.ids) == len(set(page.ids))
+    assert {each for each in page.references if not each.startswith("data:image/svg+xml,")} <= {
+        f"#{name}" for name in page.ids
+    }
+    assert page.headings[-1] == "What was asked for"
+
+
+def test_five_hundred_trials_are_less_than_a_megabyte(searched):
+    """
+    Every one of them is in the table and in the charts.
+    """
+    text = html(searched(500), {"lr": 1.0})
+
+    assert len(text.encode()) < MEGABYTE
+    assert text.count("<tr data-key=") == 500
+    assert {int(key) for key in re.findall(r'<use[^>]* data-key="(\d+)"', text)} == set(
+        range(1, 501)
+    )
+
+
+HOSTILE = "</title></style></script><script>alert(1)</script>\"'><img src=//x onerror=alert(1)>"
+
+
+def test_names_and_reasons_stay_text(searched):
+    """
+    Whatever a job, a metric, a hyperparameter, a value or a reason is called, it opens no element.
+    """
+    plain = searched(8)
+    ranges = (LR, Categorical(HOSTILE, (HOSTILE, "b")))
+    trials = tuple(
+        replace(
+            trial,
+            name=f"{HOSTILE}{i}",
+            values={"lr": "0.01", HOSTILE: HOSTILE},
+            reason=HOSTILE if trial.reason else "",
+            metrics={HOSTILE: 1.0},
+        )
+        for i, trial in enumerate(plain.trials)
+    )
+    page = Document(
+        html(
+            replace(
+                plain,
+                name=HOSTILE,
+                metric=HOSTILE,
+                strategy=HOSTILE,
+                status=HOSTILE,
+                static={HOSTILE: HOSTILE},
+                parents=(HOSTILE,),
+                ranges=ranges,
+                trials=trials,
+            ),
+            {HOSTILE: 1.0},
+        )
+    )
+
+    assert "img" not in page.tags
+    assert page.tags.count("script") == 1
+    assert HOSTILE in page.text
+
+
+def test_the_best_comes_first(searched):
+    """
+    Its objective, its values and the command that trains with them stand before any chart.
+    """
+    tuning = searched(20)
+    text = html(tuning)
+    first = text[: text.index('class="plot"')]
+
+    assert f"{tuning.best.objective:.5g}" in first
+    assert f"{float(tuning.best.values['lr']):.4g}" in first
+    assert "kennel train --from-tuning search" in first
+
+
+def test_a_name_that_a_shell_would_read_is_quoted(searched):
+    """
+    The command can be pasted as it is.
+    """
+    assert "--from-tuning 'a; rm b'" in Document(html(searched(3, name="a; rm b"))).text
+
+
+def test_trials_stand_in_the_table_best_first(searched):
+    """
+    Those without an objective come last, and the heading says in which order they are.
+    """
+    tuning = searched(30, maximize=False)
+    text = html(tuning)
+    body = text[text.index('class="sortable"') :]
+    keys = [int(key) for key in re.findall(r'<tr data-key="(\d+)"', body)]
+    objectives = [tuning.trials[key - 1].objective for key in keys]
+    known = [value for value in objectives if value is not None]
+
+    assert objectives == [*sorted(known), *[None] * (30 - len(known))]
+    assert re.search(r'<th [^>]*aria-sort="ascending"[^>]*>accuracy', body)
+
+
+def test_failures_are_named_once_with_their_trials(searched):
+    """
+    A reason that ten trials share is read once.
+    """
+    page = Document(html(searched(21)))
+
+    assert page.text.count("ExitCode 1: no memory") == 1
+    assert "Trials 7, 14 and 21" in page.text
+
+
+def test_a_tuning_job_that_failed_says_why(searched):
+    """
+    No trial succeeded: the first reason stands where the best trial would.
+    """
+    trials = tuple(
+        replace(trial, state="Failed", objective=None, reason=f"reason {i}")
+        for i, trial in enumerate(searched(5).trials)
+    )
+    page = Document(html(searched(0, status="Failed", trials=trials)))
+
+    assert page.headings[0] == "No result"
+    assert "No trial succeeded: 5 of 5 trials failed." in page.text
+    assert page.text.index("reason 0") < page.text.index("reason 1")
+
+
+def test_a_metric_that_no_trial_printed_is_named(searched):
+    """
+    Trials that completed without an objective point to the regex.
+    """
+    trials = tuple(replace(each, state="Completed", objective=None) for each in searched(3).trials)
+
+    assert "its regex may match no line" in without_best(searched(0, trials=trials))
+
+
+def test_an_objective_that_exploded_hides_nothing(searched):
+    """
+    One loss of 1e9, and one that is no number, leave the axis to the others; the mark says so.
+    """
+    losses = [0.5 + i / 100 for i in range(20)]
+    tuning = searched(0, maximize=False, ranges=(LR,), trials=of(*losses, 1e9, float("nan")))
+    text = html(tuning)
+
+    assert "too bad for the scale" in text
+    assert re.search(r'<use href="#up"[^>]*data-key="21"', text)
+    assert "1e9</text>" not in text
+
+
+def test_what_is_close_is_called_no_clear_win(searched):
+    """
+    Trials within a tenth of the middle half's width count as equal, those beyond do not.
+    """
+    near = judgement(searched(0, ranges=(LR,), trials=of(0.5, 0.6, 0.7, 0.8, 0.899, 0.9)))
+    far = judgement(searched(0, ranges=(LR,), trials=of(0.5, 0.51, 0.52, 0.53, 0.9)))
+
+    assert "0.001 above the runner-up" in near[0]
+    assert near[1].startswith("No clear win: 1 other trial is within")
+    assert far[1].startswith("A clear win")
+
+
+def test_a_best_value_at_the_end_of_its_range_is_said(searched):
+    """
+    On the scale that is searched: 0.0011 is at the end of 0.001 to 0.1, and 0.01 its middle.
+    """
+    at_end = judgement(searched(0, ranges=(LR,), trials=of(0.5, 0.6, lr="0.0011")))
+    inside = judgement(searched(0, ranges=(LR,), trials=of(0.5, 0.6, lr="0.01")))
+
+    assert "lr = 0.0011 is at the lower end of its range (0.001 to 0.1)" in at_end[-1]
+    assert not [sentence for sentence in inside if "range" in sentence]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param([0.1, 0.2, 0.3, 0.4, 0.5, 0.9], "It came late, as trial 6 of 6", id="late"),
+        pytest.param(
+            [0.1, 0.9, 0.3, 0.4, 0.5, 0.6], "The 4 trials that ended after it", id="early"
+        ),
+    ],
+)
+def test_when_the_best_came_tells_whether_to_go_on(searched, values, expected):
+    """
+    The last trial being the best says to search on, a long time without a better one not to.
+    """
+    assert expected in " ".join(judgement(searched(0, ranges=(LR,), trials=of(*values))))
+
+
+def test_spot_savings_are_said(searched):
+    """
+    What was not paid for, of trials whose billable seconds are known.
+    """
+    trials = tuple(
+        replace(trial, state="Completed", objective=0.5, seconds=100.0, billable_s=40.0)
+        for trial in searched(4).trials
+    )
+    text = Document(html(searched(0, trials=trials))).text
+
+    assert re.search(r"Billable\s+2 min 40 s\s+Saved by spot\s+60%", text)
