@@ -4,7 +4,7 @@ TrainingJobEarlyStoppingType Auto: the median rule, as AWS documents it.
 Hyperband has a rule of its own, in ``search_hyperband``. Needs the standard library alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import isfinite
 from statistics import fmean, median
 
@@ -25,17 +25,19 @@ def by_median(trials: Iterable[Trial], trial: Trial, *, maximize: bool) -> bool:
         trials: Of the tuning job; those that ended and came as far are compared with.
     """
     epoch = len(trial.curve)
+    if epoch == 0:
+        return False
     others = (
         other.curve[:epoch]
         for other in trials
         if other.succeeded and other.name != trial.name and len(other.curve) >= epoch
     )
     averages = [fmean(curve) for curve in others if all(map(isfinite, curve))]
-    if epoch == 0 or len(averages) < LEAST_CURVES:
-        return False
-    return _worse(trial.curve, median(averages), maximize=maximize)
+    return len(averages) >= LEAST_CURVES and _worse(
+        trial.curve[-1], median(averages), maximize=maximize
+    )
 
 
-def _worse(curve: Sequence[float], bar: float, *, maximize: bool) -> bool:
-    """Compare the last value; one that is not a number is worse than any."""
-    return not (curve[-1] >= bar if maximize else curve[-1] <= bar)
+def _worse(value: float, bar: float, *, maximize: bool) -> bool:
+    """Compare with the bar; what is not a number is worse than any."""
+    return not (value >= bar if maximize else value <= bar)

@@ -117,16 +117,17 @@ def from_answers(
         described: Answer of DescribeHyperParameterTuningJob.
         answers: TrainingJobSummaries of ListTrainingJobsForHyperParameterTuningJob, answers of
             DescribeTrainingJob, or both; those of one name are joined. Times are datetimes, seconds
-            since 1970, or ISO texts.
+            since 1970, or ISO texts; members that are None are as good as missing.
         curves: Training job → objective after each epoch, where that is known from elsewhere.
     """
+    described = _given(described)
     config = described["HyperParameterTuningJobConfig"]
     objective = config.get("HyperParameterTuningJobObjective", {})
     ranges = ranges_.from_request(config.get("ParameterRanges", {}))
     metric, searched = objective.get("MetricName", ""), [each.name for each in ranges]
     joined: dict[str, dict[str, Any]] = {}
     for answer in answers:
-        joined.setdefault(answer["TrainingJobName"], {}).update(answer)
+        joined.setdefault(answer["TrainingJobName"], {}).update(_given(answer))
     definition = described.get("TrainingJobDefinition", {})
     return Tuning(
         name=described["HyperParameterTuningJobName"],
@@ -164,7 +165,7 @@ def _trial(
         item["MetricName"]: float(item["Value"]) for item in answer.get("FinalMetricDataList", ())
     }
     final = answer.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
-    if final is None and state != "InProgress":
+    if final is None and state in ("Completed", "Stopped"):
         final = metrics.get(metric)
     started, ended = _time(answer.get("TrainingStartTime")), _time(answer.get("TrainingEndTime"))
     seconds = answer.get("TrainingTimeInSeconds")
@@ -183,6 +184,10 @@ def _trial(
         ended=ended,
         metrics=metrics,
     )
+
+
+def _given(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {member: value for member, value in document.items() if value is not None}
 
 
 def _time(given: datetime | float | str | None) -> datetime | None:

@@ -1,0 +1,125 @@
+"""When a tuning job is done follows from its limits and its trials."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kennel.tuning import completion
+from kennel.tuning.limits import Limits
+from kennel.tuning.trials import Trial
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def ended(*objectives):
+    """Return trials that ended one after another, those without an objective as failures."""
+    return [
+        Trial(
+            f"t-{number:03}",
+            {},
+            "Failed" if objective is None else "Completed",
+            objective,
+            reason="out of memory" if objective is None else "",
+            ended=START + timedelta(minutes=number),
+        )
+        for number, objective in enumerate(objectives)
+    ]
+
+
+def reason(trials, limits, elapsed_s=0.0, *, maximize=True):
+    return completion.reason(trials, limits, elapsed_s, maximize=maximize)
+
+
+def test_a_tuning_job_ends_with_its_time():
+    """
+    At MaxRuntimeInSeconds, and not before.
+    """
+    limits = Limits(runtime_s=120)
+
+    assert reason([], limits, 119.9) is None
+    assert "MaxRuntimeInSeconds" in reason([], limits, 120)
+
+
+@pytest.mark.parametrize(
+    ("maximize", "objectives", "met"),
+    [
+        pytest.param(True, (0.5, 0.9), True, id="high-enough"),
+        pytest.param(True, (0.5, 0.89), False, id="not-high-enough"),
+        pytest.param(False, (1.5, 0.9), True, id="low-enough"),
+        pytest.param(False, (1.5, 0.91), False, id="not-low-enough"),
+        pytest.param(True, (float("inf"),), False, id="not-a-figure"),
+    ],
+)
+def test_a_tuning_job_ends_when_its_target_is_reached(maximize, objectives, met):
+    """
+    TargetObjectiveMetricValue counts in the direction of the objective.
+    """
+    said = reason(ended(*objectives), Limits(target=0.9), maximize=maximize)
+
+    assert bool(said) == met
+
+
+@pytest.mark.parametrize(
+    ("maximize", "objectives", "stale"),
+    [
+        pytest.param(True, (), 0, id="none"),
+        pytest.param(True, (0.5,), 0, id="the-first"),
+        pytest.param(True, (0.5, 0.6, 0.7), 0, id="better-and-better"),
+        pytest.param(True, (0.5, 0.504, 0.3), 2, id="less-than-one-percent"),
+        pytest.param(True, (0.5, 0.3, 0.6, 0.2), 1, id="since-the-best"),
+        pytest.param(True, (0.5, None, 0.4), 1, id="failures-are-none"),
+        pytest.param(True, (0.5, 0.503, 0.506), 2, id="creeping"),
+        pytest.param(False, (0.5, 0.499, 0.6), 2, id="minimize"),
+        pytest.param(False, (0.5, 0.4), 0, id="minimize-better"),
+    ],
+)
+def test_a_trial_improves_from_one_percent_on(maximize, objectives, stale):
+    """
+    AWS counts the training jobs that were not better by 1 % than the best before them.
+    """
+    assert completion.not_improving(ended(*objectives), maximize=maximize) == stale
+
+
+def test_trials_count_in_the_order_of_their_ends():
+    """
+    A slow first trial that ends last with the best objective is an improvement.
+    """
+    slow, quick, other = ended(0.9, 0.5, 0.5)
+    late = Trial("t-000", {}, "Completed", slow.objective, ended=START + timedelta(hours=1))
+
+    assert completion.not_improving([late, quick, other], maximize=True) == 0
+
+
+def test_a_tuning_job_ends_when_nothing_improves():
+    """
+    At MaxNumberOfTrainingJobsNotImproving in a row.
+    """
+    limits = Limits(not_improving=3)
+
+    assert reason(ended(0.5, 0.4, 0.4), limits) is None
+    assert "3 training jobs" in reason(ended(0.5, 0.4, 0.4, 0.4), limits)
+
+
+def test_a_search_has_converged_when_half_of_its_trials_brought_nothing():
+    """
+    And ten of them at least.
+    """
+    limits = Limits(convergence=True)
+
+    assert reason(ended(0.5, *[0.4] * 9), limits) is None
+    assert "converged" in reason(ended(0.5, *[0.4] * 10), limits)
+    assert reason(ended(*[0.4] * 15, 0.5, *[0.4] * 12), limits) is None
+
+
+def test_five_failures_and_no_success_are_the_end():
+    """
+    The first failure's reason is told; a trial that succeeded or still runs keeps the search alive.
+    """
+    failures = ended(None, None, None, None, None)
+
+    assert completion.no_success(failures[:4]) is None
+    assert completion.no_success([*failures, Trial("t-9", {})]) is None
+    assert completion.no_success([*failures, *ended(0.5)]) is None
+    said = completion.no_success(list(reversed(failures)))
+    assert "No training job succeeded after 5 attempts" in said
+    assert "t-000: out of memory" in said
