@@ -38,6 +38,7 @@ from kennel.jobs import lookup, naming, plan, predict, storage, watch
 from kennel.jobs.aws import Aws
 from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
+from kennel.jobs.tunings import Job
 from kennel.local.runtimes import choice
 from kennel.settings import Aws as AwsSettings
 from kennel.settings import Deploy, Images, Local, Range, Settings, Train, Tune
@@ -184,7 +185,7 @@ def run(inputs: Inputs, wanted: Wanted, folder: Path) -> Outcome:
     if wanted.tune:
         show.talk(f"\n{next(steps)}. tune")
         found = searched(inputs, str(location), wanted.weights)
-        settings = tuned.with_values(inputs.settings, tuned.require_best(found).values)
+        settings = tuned.with_values(inputs.settings, tuned.require_best(found[0]).values)
         inputs = replace(inputs, settings=settings)
 
     job = training.submit(inputs, str(location), weights=wanted.weights)
@@ -203,7 +204,7 @@ def run(inputs: Inputs, wanted: Wanted, folder: Path) -> Outcome:
     return Outcome(ENDPOINT, accuracy(described), examples, pictures, found)
 
 
-def searched(inputs: Inputs, data: str, weights: Path | None) -> Tuning:
+def searched(inputs: Inputs, data: str, weights: Path | None) -> tuple[Tuning, Job]:
     """Search inside one training job, and return what it came to."""
     given = inputs.settings.train
     if "freeze" not in given.hyperparameters:
@@ -214,10 +215,10 @@ def searched(inputs: Inputs, data: str, weights: Path | None) -> Tuning:
     channels = training.sources(inputs, data, weights, {})
     tuning.submit(inputs, tuning.Wanted(tuning.judged(inputs.settings), channels), name=name)
     show.talk(f"training job {name}, and every trial inside it")
-    found = tuning.follow(inputs.aws, name)
+    found, job = tuning.follow(inputs.aws, name)
     tuning.require_found(found)
-    show.talk(tuning_view.outcome(found, in_job=True))
-    return found
+    show.talk(tuning_view.outcome(found, job))
+    return found, job
 
 
 def digits(folder: Path) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kennel.cli import show, tuning_view
 from kennel.jobs.predict import Prediction
+from kennel.jobs.tunings import Job
 from kennel.tuning.trials import Tuning
 
 
@@ -53,13 +54,13 @@ class Outcome:
     test_accuracy: float | None
     examples: Sequence[Example]
     pictures: Sequence[Path]
-    tuning: Tuning | None = None  # the search before the training, if there was one
+    tuning: tuple[Tuning, Job] | None = None  # the search before the training, if there was one
 
     def summary(self, runtime: str, *, seconds: float) -> dict[str, Any]:
         """Return the document that a script or a test reads."""
         return {
             "test_accuracy": self.test_accuracy,
-            **({"tuning": tuning_view.document(self.tuning, in_job=True)} if self.tuning else {}),
+            **({"tuning": tuning_view.document(*self.tuning)} if self.tuning else {}),
             "endpoint": self.endpoint,
             "predictions": [example.to_dict() for example in self.examples],
             "runtime": runtime,

@@ -29,6 +29,7 @@ from kennel.jobs.failures import explained
 from kennel.jobs.features import CHANNEL as FEATURES
 from kennel.jobs.storage import Location
 from kennel.jobs.tuning import Search
+from kennel.jobs.tunings import Job
 from kennel.settings import Settings
 from kennel.tuning.trials import Tuning
 
@@ -192,34 +193,31 @@ def submit(inputs: Inputs, wanted: Wanted, *, name: str, wait: bool = True) -> N
     )
 
 
-def follow(aws: Aws, name: str) -> Tuning:
+def follow(aws: Aws, name: str) -> tuple[Tuning, Job]:
     """Show a search as it goes on; return what it came to."""
     reader = tunings.Reader(aws, name)
-    return tuning_view.follow(
+    found = tuning_view.follow(
         watch.polled(
             lambda: [reader.read()],
             sleep=time.sleep,
             is_last=lambda tuning: tuning.status in contract.TUNING_ENDED,
         )
     )
+    return found, reader.job
 
 
 def _follow(settings: Settings, aws: Aws, name: str, asked: tuned.Asked, *, as_json: bool) -> int:
     show.talk(f"tuning job {name}")
     try:
-        found = follow(aws, name)
+        found, job = follow(aws, name)
     except KeyboardInterrupt:
         show.talk(f"\n{ways_back(name)}")
         return INTERRUPTED
-    in_job = settings.tune.in_job
-    show.result(
-        json.dumps(tuning_view.document(found, in_job=in_job))
-        if as_json
-        else tuning_view.outcome(found, in_job=in_job)
-    )
+    told = tuning_view.document(found, job) if as_json else None
+    show.result(json.dumps(told) if told else tuning_view.outcome(found, job))
     require_found(found)
     tuned.write(settings.tune.record, found, asked)
-    show.talk(what_next(found, in_job=in_job))
+    show.talk(what_next(found, in_job=job.in_job))
     return 0
 
 

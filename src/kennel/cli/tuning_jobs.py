@@ -19,7 +19,7 @@ from kennel.jobs import plan, tunings
 from kennel.jobs.aws import Aws
 from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
-from kennel.jobs.tunings import Reader
+from kennel.jobs.tunings import Job, Reader
 from kennel.tuning.trials import Tuning
 
 HYPERPARAMETERS = ("train", "hyperparameters")
@@ -30,18 +30,22 @@ def show_(args: argparse.Namespace) -> int:
     """Show a tuning job; with --follow, until it has ended."""
     aws, name = _named(args)
     try:
-        found = tuning.follow(aws, name) if args.follow else Reader(aws, name).read()
+        found, job = tuning.follow(aws, name) if args.follow else _read(aws, name)
     except KeyboardInterrupt:
         show.talk(f"\n{tuning.ways_back(name)}")
         return INTERRUPTED
-    in_job = tunings.find(aws.sagemaker, name).in_job
     if args.json:
-        show.result(json.dumps(tuning_view.document(found, in_job=in_job), indent=2))
+        show.result(json.dumps(tuning_view.document(found, job), indent=2))
         return 0
-    show.result(tuning_view.outcome(found, in_job=in_job))
+    show.result(tuning_view.outcome(found, job))
     if found.best and found.status in contract.TUNING_ENDED:
-        show.talk(tuning.what_next(found, in_job=in_job))
+        show.talk(tuning.what_next(found, in_job=job.in_job))
     return 0
+
+
+def _read(aws: Aws, name: str) -> tuple[Tuning, Job]:
+    reader = Reader(aws, name)
+    return reader.read(), reader.job
 
 
 def _named(args: argparse.Namespace, status: str | None = None) -> tuple[Aws, str]:
@@ -103,8 +107,7 @@ def report(args: argparse.Namespace) -> int:
     from kennel.tuning import report as pages  # noqa: PLC0415 - for this command alone
 
     aws, name = _named(args)
-    reader = Reader(aws, name)
-    found = reader.with_curves(reader.read())
+    found = Reader(aws, name).with_curves()
     path: Path = args.output or Path(f"{name}.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kennel.cli import show
-from kennel.tuning.trials import Trial, Tuning
+from kennel.jobs.tunings import Job
+from kennel.tuning.trials import Trial, Tuning, best
 
 ROOM = 6  # lines of a terminal that are not for trials
 TOLD = ("valid_accuracy", "valid_loss")  # metrics of a trial that has no objective yet
@@ -63,7 +64,8 @@ class Lines:
         for trial in tuning.trials:
             if not trial.running and trial.name not in self._told:
                 self._told.add(trial.name)
-                show.talk(f"{line(tuning, trial)}; {_best(tuning)}")
+                known = [one for one in tuning.trials if one.name in self._told]
+                show.talk(f"{line(tuning, trial)}; {_best(tuning, known)}")
         if tuning.status != self._status:
             show.talk(f"{tuning.status}: {progress(tuning)}")
             self._status = tuning.status
@@ -74,17 +76,16 @@ def picture(tuning: Tuning, width: int, height: int) -> str:
     shown = newest(tuning, max(height - ROOM, 1))
     lines = [f"{tuning.name}  {tuning.status}  {progress(tuning)}"]
     lines += table(tuning, shown).splitlines() if shown else []
-    return "\n".join(line[:width] for line in [*lines, _best(tuning)])
+    return "\n".join(line[:width] for line in [*lines, _best(tuning, tuning.trials)])
 
 
 def newest(tuning: Tuning, most: int) -> Sequence[Trial]:
     """Return the newest trials, and the best one even if it is none of them."""
-    last = tuning.trials[-most:]
-    best = tuning.best
-    return last if best is None or best in last else (best, *last[1:])
+    last, winner = tuning.trials[-most:], tuning.best
+    return last if winner is None or winner in last else (winner, *last[1:])
 
 
-def progress(tuning: Tuning, now: datetime | None = None) -> str:
+def progress(tuning: Tuning, job: Job | None = None, now: datetime | None = None) -> str:
     """Say how far a tuning job is, against its limits, and what it costs."""
     ended = [trial for trial in tuning.trials if not trial.running]
     failed = sum(trial.state == "Failed" for trial in ended)
@@ -97,7 +98,7 @@ def progress(tuning: Tuning, now: datetime | None = None) -> str:
     if (seconds := elapsed_s(tuning, now)) is not None:
         most = tuning.limits.runtime_s
         parts.append(show.duration(seconds) + (f" of {show.duration(most)}" if most else ""))
-    if (billable := billable_s(tuning)) is not None:
+    if (billable := billable_s(tuning, job)) is not None:
         parts.append(f"{billable:.0f} billable seconds")
     return ", ".join(parts)
 
@@ -110,17 +111,19 @@ def elapsed_s(tuning: Tuning, now: datetime | None = None) -> float | None:
     return max((end - tuning.started).total_seconds(), 0.0)
 
 
-def billable_s(tuning: Tuning) -> float | None:
-    """Return what its trials have cost so far; None where that is not told."""
+def billable_s(tuning: Tuning, job: Job | None = None) -> float | None:
+    """Return what its trials, or the one job, have cost so far; None where that is not told."""
+    if job and job.in_job:
+        return job.billable_s
     known = [trial.billable_s for trial in tuning.trials if trial.billable_s is not None]
     return sum(known) if known else None
 
 
-def _best(tuning: Tuning) -> str:
-    best = tuning.best
-    if best is None:
+def _best(tuning: Tuning, among: Iterable[Trial]) -> str:
+    found = best(among, maximize=tuning.maximize)
+    if found is None:
         return f"no {tuning.metric} yet"
-    return f"best {tuning.metric} {best.objective:.6g}: trial {short(tuning, best)}"
+    return f"best {tuning.metric} {found.objective:.6g}: trial {short(tuning, found)}"
 
 
 def line(tuning: Tuning, trial: Trial) -> str:
@@ -175,16 +178,16 @@ def rounded(text: str) -> str:
         return text
 
 
-def outcome(tuning: Tuning, *, in_job: bool) -> str:
+def outcome(tuning: Tuning, job: Job) -> str:
     """Render a tuning job for people: what it came to, and what to do with it."""
     rows = {
         "tuning job": tuning.name,
-        "status": tuning.status + (" (in one training job)" if in_job else ""),
+        "status": tuning.status + (" (in one training job)" if job.in_job else ""),
         "reason": tuning.reason,
         "strategy": f"{tuning.strategy}, for {_wanted(tuning)} {tuning.metric}",
-        "progress": progress(tuning),
+        "progress": progress(tuning, job),
         "started from": ", ".join(tuning.parents),
-        **best_rows(tuning),
+        **best_rows(tuning, job),
     }
     head = show.columns([(name, value) for name, value in rows.items() if value])
     return f"{table(tuning, tuning.trials)}\n\n{head}" if tuning.trials else head
@@ -194,35 +197,44 @@ def _wanted(tuning: Tuning) -> str:
     return "the highest" if tuning.maximize else "the lowest"
 
 
-def best_rows(tuning: Tuning) -> dict[str, str]:
+def best_rows(tuning: Tuning, job: Job) -> dict[str, str]:
     """Return what is to be said of the best trial; nothing where there is none."""
-    best = tuning.best
-    if best is None:
+    winner = tuning.best
+    if winner is None:
         return {}
-    values = " ".join(f"{name}={value}" for name, value in best.values.items())
-    rows = {"best": f"{tuning.metric} {best.objective:.6g}, {best.name}", "values": values}
-    if "test_accuracy" in best.metrics:
-        rows["test accuracy"] = f"{best.metrics['test_accuracy']:.4f}"
-    return rows
+    values = " ".join(f"{name}={value}" for name, value in winner.values.items())
+    tested = test_accuracy(tuning, job)
+    return {
+        "best": f"{tuning.metric} {winner.objective:.6g}, {winner.name}",
+        "values": values,
+        "test accuracy": "" if tested is None else f"{tested:.4f}",
+    }
 
 
-def document(tuning: Tuning, *, in_job: bool) -> dict[str, Any]:
+def test_accuracy(tuning: Tuning, job: Job) -> float | None:
+    """Return the accuracy of the best trial on the test split, if it was measured."""
+    if job.in_job or tuning.best is None:
+        return job.test_accuracy
+    return tuning.best.metrics.get("test_accuracy")
+
+
+def document(tuning: Tuning, job: Job) -> dict[str, Any]:
     """Return what a script wants to know of a tuning job."""
-    best = tuning.best
     return {
         "tuning_job": tuning.name,
         "status": tuning.status,
         "reason": tuning.reason or None,
-        "in_job": in_job,
+        "in_job": job.in_job,
         "strategy": tuning.strategy,
         "objective": tuning.metric,
         "direction": "Maximize" if tuning.maximize else "Minimize",
-        "best": best and _trial(best),
+        "best": tuning.best and _trial(tuning.best),
+        "test_accuracy": test_accuracy(tuning, job),
         "static": dict(tuning.static),
         "trials": [_trial(trial) for trial in tuning.trials],
         "limits": vars(tuning.limits),
         "seconds": elapsed_s(tuning),
-        "billable_s": billable_s(tuning),
+        "billable_s": billable_s(tuning, job),
     }
 
 

@@ -16,13 +16,12 @@ from botocore.exceptions import ClientError
 
 from kennel import contract
 from kennel.errors import JobError
-from kennel.jobs import lookup, naming, storage
+from kennel.jobs import lookup, naming, search_log, storage, watch
 from kennel.jobs.aws import Aws
 from kennel.jobs.clients import Client
 from kennel.jobs.failures import is_missing
 from kennel.jobs.lookup import Answer
 from kennel.jobs.naming import TUNING
-from kennel.jobs.storage import Location
 from kennel.jobs.watch import LogReader, metric_in, training_log
 from kennel.tuning import trials
 from kennel.tuning.trials import Tuning
@@ -38,6 +37,16 @@ class Job:
     def in_job(self) -> bool:
         """Whether it is a training job."""
         return "TrainingJobName" in self.described
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Of the best trial, where it was measured once, at the end of the one training job."""
+        return watch.final_metrics(self.described).get("test_accuracy")
+
+    @property
+    def billable_s(self) -> float | None:
+        """What AWS asks money for, of a training job; a tuning job's trials know it each."""
+        return self.described.get("BillableTimeInSeconds")
 
     @property
     def channels(self) -> dict[str, str]:
@@ -141,7 +150,7 @@ class Reader:
         self._name = name
         self._ended: dict[str, Answer] = {}
         self._log: LogReader | None = None
-        self._told: list[str] = []
+        self._told = search_log.Trials(name, ())
         self.job = find(aws.sagemaker, name)
 
     def read(self) -> Tuning:
@@ -149,9 +158,10 @@ class Reader:
         self.job = find(self._aws.sagemaker, self._name)
         if not self.job.in_job:
             return trials.from_answers(self.job.described, self._trials())
-        document = self._left() or {}
+        document = self._left()
         described = as_tuning_job(self.job.described, document.get("Tuning", {}))
-        return trials.from_answers(described, document.get("TrainingJobs", []))
+        answers = document.get("TrainingJobs") or self._so_far(described)
+        return trials.from_answers(described, answers, document.get("Curves"))
 
     def _trials(self) -> list[Answer]:
         pages = self._aws.sagemaker.get_paginator(
@@ -170,40 +180,40 @@ class Reader:
             self._ended[name] = described
         return self._ended[name]
 
-    def _left(self) -> Answer | None:
-        """Return the document of a search in one job: as it was left, or as it is so far."""
+    def _left(self) -> Answer:
+        """Return what a search in one job has left; nothing while it runs, or where it broke."""
         described = self.job.described
-        s3 = self._aws.s3
-        if described["TrainingJobStatus"] in contract.TRAINING_ENDED:
-            with tempfile.TemporaryDirectory() as folder:
-                try:
-                    storage.unpack(s3, storage.outputs(described), Path(folder))
-                    return dict(json.loads((Path(folder) / contract.SEARCH_RESULT).read_text()))
-                except (JobError, FileNotFoundError):
-                    pass  # it failed or was stopped before it wrote that
-        uri = described.get("CheckpointConfig", {}).get("S3Uri")
-        return storage.document(s3, Location.parse(uri) / contract.SEARCH_RESULT) if uri else None
-
-    def curves(self, tuning: Tuning) -> dict[str, list[float]]:
-        """Return trial → objective after each epoch, as their logs have it."""
-        if self.job.in_job:
+        if described["TrainingJobStatus"] not in contract.TRAINING_ENDED:
             return {}
-        specification = self.job.described["TrainingJobDefinition"]["AlgorithmSpecification"]
-        regexes = {one["Name"]: one["Regex"] for one in specification["MetricDefinitions"]}
-        return {
-            trial.name: [
-                value
-                for line in training_log(self._aws.logs, trial.name).new_lines()
-                if (value := metric_in(line.text, regexes[tuning.metric])) is not None
-            ]
-            for trial in tuning.trials
-        }
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                storage.unpack(self._aws.s3, storage.outputs(described), Path(folder))
+                return dict(json.loads((Path(folder) / contract.SEARCH_RESULT).read_text()))
+            except (JobError, FileNotFoundError):
+                return {}
 
-    def with_curves(self, tuning: Tuning) -> Tuning:
-        """Return *tuning* with its trials' learning curves."""
+    def _so_far(self, described: Answer) -> list[Answer]:
+        """Return the trials that the log of a search in one job tells of."""
+        ranges = described["HyperParameterTuningJobConfig"]["ParameterRanges"]
+        if self._log is None:
+            names = [one["Name"] for kind in ranges.values() for one in kind]
+            self._log = training_log(self._aws.logs, self._name)
+            self._told = search_log.Trials(self._name, names)
+        return self._told.read(self._log.new_lines())
+
+    def with_curves(self) -> Tuning:
+        """Return the tuning job with the learning curves of its trials, as their logs have them."""
+        tuning = self.read()
         if self.job.in_job:
             return tuning
-        return trials.from_answers(self.job.described, self._trials(), self.curves(tuning))
+        specification = self.job.described["TrainingJobDefinition"]["AlgorithmSpecification"]
+        regexes = {one["Name"]: one["Regex"] for one in specification["MetricDefinitions"]}
+        curves = {t.name: self._curve(t.name, regexes[tuning.metric]) for t in tuning.trials}
+        return trials.from_answers(self.job.described, self._trials(), curves)
+
+    def _curve(self, job: str, regex: str) -> list[float]:
+        lines = training_log(self._aws.logs, job).new_lines()
+        return [value for line in lines if (value := metric_in(line.text, regex)) is not None]
 
 
 def as_tuning_job(described: Answer, left: Mapping[str, object]) -> Answer:
