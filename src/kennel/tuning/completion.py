@@ -14,8 +14,8 @@ from kennel.tuning.limits import Limits
 from kennel.tuning.trials import Trial
 
 IMPROVEMENT = 0.01  # AWS counts a training job as better from 1 % on
-# AWS does not say when it takes a search for converged. Here: half of the trials, and at least
-# this many, went by without any better objective.
+# AWS calls a lack of improvements convergence, and does not say for how long. Here: for half of the
+# trials, and for this many at least.
 CONVERGED_AFTER = 10
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -73,11 +73,10 @@ def not_improving(trials: Iterable[Trial], *, maximize: bool) -> int:
 
 def has_converged(trials: Iterable[Trial], *, maximize: bool) -> bool:
     """Say whether a better objective is not to be expected of more trials."""
-    scores = _scores(trials, maximize=maximize)
-    if not scores:
-        return False
-    since = len(scores) - 1 - scores.index(max(scores))
-    return since >= max(CONVERGED_AFTER, math.ceil(len(scores) / 2))
+    known = list(trials)
+    succeeded = sum(trial.succeeded for trial in known)
+    least = max(CONVERGED_AFTER, math.ceil(succeeded / 2))
+    return not_improving(known, maximize=maximize) >= least
 
 
 def in_order_of_ending(trials: Iterable[Trial]) -> list[Trial]:
