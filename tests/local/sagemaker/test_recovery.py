@@ -78,7 +78,7 @@ def ending(finished, logs, s3):
 
     def what(name):
         job = finished(name)
-        return lines_of(logs, name), job["FinalMetricDataList"][0]["Value"], model_of(s3, job)
+        return lines_of(logs, f"{name}/"), job["FinalMetricDataList"][0]["Value"], model_of(s3, job)
 
     return what
 
@@ -108,9 +108,9 @@ def shim_of(state, launch):
     return int((state / "runtime" / launch / shim.PROCESS_FILE).read_text().split()[0])
 
 
-def lines_of(logs, name):
+def lines_of(logs, prefix):
     group = "/aws/sagemaker/TrainingJobs"
-    events = logs.filter_log_events(logGroupName=group, logStreamNamePrefix=f"{name}/")["events"]
+    events = logs.filter_log_events(logGroupName=group, logStreamNamePrefix=prefix)["events"]
     return [event["message"] for event in events]
 
 
@@ -221,10 +221,10 @@ class TestTuningJob:
         kill()()
         tuning = tune.ended(name)
 
-        trials = tune.trials(name)
-        lines = [line for one in trials for line in lines_of(logs, one["TrainingJobName"])]
-        assert sorted(one["TunedHyperParameters"]["lr"] for one in trials) == list(self.LRS)
-        assert sum(line.startswith("told=") for line in lines) == len(self.LRS)
+        tried = [one["TunedHyperParameters"]["lr"] for one in tune.trials(name)]
+        starts = [line for line in lines_of(logs, f"{name}-") if line.startswith("told=")]
+        assert sorted(tried) == list(self.LRS)
+        assert len(starts) == len(self.LRS)
         assert tuning["HyperParameterTuningJobStatus"] == "Completed"
         assert tuning["TrainingJobStatusCounters"]["Completed"] == len(self.LRS)
         assert tuning["BestTrainingJob"]["TunedHyperParameters"]["lr"] == "0.3"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from functools import partial
 
 import pytest
@@ -106,10 +107,12 @@ def test_trials_run_side_by_side_and_no_more_than_asked(tune, until, tmp_path):
 
     until(lambda: len(tune.trials(name, StatusEquals="InProgress")) == 2)
     until(lambda: all("TrainingStartTime" in one for one in tune.trials(name)))
-    assert len(tune.trials(name)) == 2
+    time.sleep(0.5)  # the server looks again meanwhile, and may start no third
     gate.touch()
     tune.ended(name)
-    assert len(tune.trials(name)) == 3
+    *first, last = tune.trials(name)
+    assert len(first) == 2
+    assert last["CreationTime"] >= min(one["TrainingEndTime"] for one in first)
 
 
 def test_the_search_goes_on_after_a_failure(tune):
