@@ -1,0 +1,268 @@
+"""A whole search in one job: what it tries, what it leaves, and that it can go on."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kennel.contract import METRIC_DEFINITIONS, SEARCH_HYPERPARAMETER, ContainerPaths
+from kennel.errors import TuningError
+from kennel.training import main, search_main, search_request
+from kennel.training.stopping import Stop
+from kennel.tuning import trials
+from kennel.vision import trained
+
+QUICK = {
+    "model": "shufflenet_v2_x0_5",
+    "weights": "none",
+    "image-size": "32",
+    "batch-size": "5",
+    "augment": "none",
+    "freeze": "true",
+    "epochs": "3",
+    "workers": "0",
+}
+COUNTS = {"train": 8, "valid": 6, "test": 5}
+LR = {"Name": "lr", "MinValue": "0.001", "MaxValue": "0.5", "ScalingType": "Logarithmic"}
+SEARCH = {
+    "Strategy": "Random",
+    "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "valid_loss"},
+    "ResourceLimits": {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 1},
+    "ParameterRanges": {"ContinuousParameterRanges": [LR]},
+    "RandomSeed": 1,
+}
+
+
+def grid(**values):
+    """A search of all combinations."""
+    ranges = [{"Name": name.replace("_", "-"), "Values": each} for name, each in values.items()]
+    return SEARCH | {
+        "Strategy": "Grid",
+        "ResourceLimits": {"MaxParallelTrainingJobs": 1},
+        "ParameterRanges": {"CategoricalParameterRanges": ranges},
+    }
+
+
+@pytest.fixture(scope="module")
+def dataset(noisy_pictures):
+    """Noise of two kinds, hard to tell apart."""
+    return noisy_pictures(COUNTS, size_px=32, noise=200, shift=20)
+
+
+@pytest.fixture
+def lay_out(tmp_path, dataset):
+    """Return ``lay_out(name, **hyperparameters)``, which makes /opt/ml as the platform does."""
+
+    def make(name, **changes):
+        paths = ContainerPaths(tmp_path / name)
+        paths.config.mkdir(parents=True)
+        paths.data.mkdir(parents=True)
+        for split in COUNTS:
+            paths.channel(split).symlink_to(dataset / split)
+        paths.hyperparameters.write_text(json.dumps(QUICK | changes))
+        paths.input_data_config.write_text(json.dumps({split: {} for split in COUNTS}))
+        return paths
+
+    return make
+
+
+def search(paths, document=SEARCH, stop=None, **static):
+    """Run a search in this process, and return what tuning.json tells of it."""
+    raw = QUICK | static | {SEARCH_HYPERPARAMETER: json.dumps(document)}
+    search_main.main(paths, search_request.read(raw), 1, stop or Stop())
+    return told(paths)
+
+
+def told(paths):
+    document = json.loads((paths.output_data / "tuning.json").read_text())
+    return trials.from_answers(document["Tuning"], document["TrainingJobs"], document["Curves"])
+
+
+def without_times(trial):
+    return replace(trial, seconds=None, started=None, ended=None, metrics={})
+
+
+def test_the_artifact_is_what_a_training_with_the_best_values_comes_to(lay_out):
+    """
+    Bit for bit: trials leave no trace in one another, and the best is not trained again.
+    """
+    tuning = search(lay_out("search"))
+    alone = lay_out("alone", **tuning.best.values)
+    main.main(alone, Stop())
+
+    made, own = (
+        trained.load(lay.model)[0].state_dict() for lay in (lay_of(alone, "search"), alone)
+    )
+    assert len({trial.objective for trial in tuning.trials}) > 1, "the trials are all alike"
+    torch.testing.assert_close(made, own, rtol=0, atol=0)
+    figures = [
+        json.loads((lay.output_data / "metrics.json").read_text())
+        for lay in (lay_of(alone, "search"), alone)
+    ]
+    for name in ("best_epoch", "valid_loss", "test_accuracy", "test_loss", "hyperparameters"):
+        assert figures[0][name] == figures[1][name]
+    assert tuning.best.objective == figures[0]["valid_loss"]
+
+
+def lay_of(paths, name):
+    return ContainerPaths(paths.root.parent / name)
+
+
+def test_whole_models_can_be_searched_too(lay_out):
+    """
+    Nothing is shared between trials but the pictures, and the best is a single training's result.
+    """
+    tuning = search(lay_out("search"), grid(lr=["0.001", "0.05"]), freeze="false")
+    alone = lay_out("alone", freeze="false", **tuning.best.values)
+    main.main(alone, Stop())
+
+    made, own = (
+        trained.load(lay.model)[0].state_dict() for lay in (lay_of(alone, "search"), alone)
+    )
+    torch.testing.assert_close(made, own, rtol=0, atol=0)
+
+
+def test_the_last_figures_in_the_log_are_those_of_the_best_trial(lay_out, capsys):
+    """
+    SageMaker takes the last match of each expression; the test split is measured once.
+    """
+    best = search(lay_out("search")).best
+    log = capsys.readouterr().out
+
+    for name, expression in METRIC_DEFINITIONS.items():
+        last = re.findall(expression, log)[-1]
+        if name in best.metrics:
+            assert float(last) == pytest.approx(best.metrics[name], rel=0.01, abs=1e-4), name
+    assert len(re.findall(METRIC_DEFINITIONS["test_accuracy"], log)) == 1
+    assert len(re.findall(r"^trial=\d epoch=", log, re.MULTILINE)) == 4 * int(QUICK["epochs"])
+    assert re.search(r"^trial=4/4 completed valid_loss=[\d.]+ lr=[\d.]+ .*; best trial=", log, re.M)
+
+
+def test_pictures_pass_through_the_backbone_once(lay_out, capsys):
+    """
+    In the whole search: not once a trial.
+    """
+    search(lay_out("search"))
+
+    assert capsys.readouterr().out.count("views of each to train on") == 1
+
+
+def test_what_the_backbone_depends_on_can_be_searched(lay_out, capsys):
+    """
+    Each backbone has features of its own, and none is computed twice.
+    """
+    document = grid(image_size=["32", "48"], lr=["0.01", "0.1"])
+    static = {name: value for name, value in QUICK.items() if name != "image-size"}
+    raw = static | {SEARCH_HYPERPARAMETER: json.dumps(document)}
+    paths = lay_out("search")
+    search_main.main(paths, search_request.read(raw), 1, Stop())
+
+    assert len(told(paths).trials) == 4
+    assert capsys.readouterr().out.count("views of each to train on") == 2
+    assert trained.load(paths.model)[1].preprocessing.crop_px == int(
+        told(paths).best.values["image-size"]
+    )
+
+
+def test_a_failing_trial_counts_and_the_search_goes_on(lay_out):
+    """
+    Its reason is kept; the best of the others is the job's.
+    """
+    tuning = search(lay_out("search"), grid(amp=["off", "fp16"]))
+
+    states = {trial.values["amp"]: trial for trial in tuning.trials}
+    assert states["off"].state == "Completed"
+    assert states["fp16"].state == "Failed"
+    assert states["fp16"].reason.startswith("HyperparameterError: amp=fp16 needs a GPU")
+    assert tuning.status == "Completed"
+    assert tuning.best == states["off"]
+
+
+def test_a_search_without_any_success_fails_with_the_first_reason(lay_out):
+    """
+    After five trials, as AWS gives up; tuning.json is there all the same.
+    """
+    document = grid(amp=["fp16"], lr=[str(number / 100) for number in range(1, 9)])
+    paths = lay_out("search")
+
+    with pytest.raises(TuningError, match=r"no trial succeeded after 5\. The first.*fp16 needs"):
+        search(paths, document)
+    assert told(paths).status == "Failed"
+    assert not list(paths.model.glob("*"))
+
+
+@pytest.mark.parametrize("strategy", ["Random", "Bayesian"])
+@pytest.mark.parametrize("looks", [20, 57, 75])
+def test_a_stopped_search_goes_on_to_the_same_end(lay_out, stop_after, looks, strategy):
+    """
+    Stopped while features are computed, in a trial, or later: the same trials, the same model.
+    """
+    document = SEARCH | {"Strategy": strategy}
+    whole = search(lay_out("whole"), document)
+    broken = lay_out("broken")
+    stopped = search(broken, document, stop_after(looks))
+    again = search(broken, document)
+
+    assert stopped.status == "Stopped"
+    assert len(stopped.trials) < len(whole.trials)
+    names = {trial.name.rpartition("-")[2] for trial in again.trials}
+    assert len(names) == 4
+    assert [*map(without_times, again.trials)] == [*map(without_times, whole.trials)]
+    made, own = (trained.load(lay_of(broken, name).model)[0] for name in ("whole", "broken"))
+    torch.testing.assert_close(made.state_dict(), own.state_dict(), rtol=0, atol=0)
+
+
+def test_a_finished_search_that_is_started_again_runs_no_trial(lay_out, capsys):
+    """
+    A restart between the end and the upload leaves the same.
+    """
+    paths = lay_out("search")
+    first = search(paths)
+    capsys.readouterr()
+
+    assert search(paths) == first
+    assert "trial=1 epoch=" not in capsys.readouterr().out
+
+
+def test_the_record_of_another_search_is_refused(lay_out):
+    """
+    What differs is named; a larger limit is not another search.
+    """
+    paths = lay_out("search")
+    search(paths)
+    more = SEARCH | {"ResourceLimits": {"MaxNumberOfTrainingJobs": 5}}
+
+    assert len(search(paths, more).trials) == 5
+    with pytest.raises(TuningError, match="of another search: RandomSeed"):
+        search(paths, SEARCH | {"RandomSeed": 2})
+    with pytest.raises(TuningError, match="of another search: epochs"):
+        search(paths, epochs="4")
+
+
+def test_a_trial_that_does_worse_than_the_others_is_cut_short(lay_out):
+    """
+    Between two epochs, by the median rule; what it came to counts.
+    """
+    values = ["0.05", "0.06", "0.07", "0.08", "0.0000001"]
+    document = grid(lr=values) | {"TrainingJobEarlyStoppingType": "Auto"}
+    tuning = search(lay_out("search"), document | {"RandomSeed": 4}, epochs="6")
+
+    cut = [trial for trial in tuning.trials if trial.state == "Stopped"]
+    assert all(0 < len(trial.curve) < 6 for trial in cut)
+    assert cut, [trial.curve for trial in tuning.trials]
+
+
+def test_time_that_is_up_ends_the_trial_that_runs(lay_out):
+    """
+    MaxRuntimeInSeconds is honoured between two steps, and the model is that of the epochs so far.
+    """
+    limits = {"MaxNumberOfTrainingJobs": 9, "MaxParallelTrainingJobs": 1, "MaxRuntimeInSeconds": 2}
+    paths = lay_out("search")
+    tuning = search(paths, SEARCH | {"ResourceLimits": limits}, epochs="100000")
+
+    assert [trial.state for trial in tuning.trials] == ["Stopped"]
+    assert 0 < len(tuning.trials[0].curve) < 100000
+    assert tuning.status == "Completed"
+    assert trained.load(paths.model)
