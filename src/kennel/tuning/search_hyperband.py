@@ -29,13 +29,14 @@ def should_stop(
     pruner = HyperbandPruner(halving.low, halving.high, REDUCTION)
     halved = study(RandomSampler(0), maximize=maximize, pruner=pruner)
     trials = [halved.ask() for _ in curves]
-    verdict = False
+    reached = [*_rungs(halving, len(curves[place]))]  # what others did later does not matter
     others = [other for other in range(len(curves)) if other != place]
+    verdict = False
     for each in (*others, place):
-        verdict = False
-        for epoch in _rungs(halving, len(curves[each])):
-            trials[each].report(curves[each][epoch - 1], epoch)
-            verdict = trials[each].should_prune()
+        for epoch in reached:
+            if epoch <= len(curves[each]):
+                trials[each].report(curves[each][epoch - 1], epoch)
+                verdict = trials[each].should_prune()
     return verdict
 
 
