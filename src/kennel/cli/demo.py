@@ -54,9 +54,9 @@ PHOTOGRAPHS = {"freeze": "true", "augment": "none", "epochs": "20"}
 # A search before the training: of few short trials where each goes through the whole network.
 RANGES = {
     "lr": Range(low="0.001", high="0.1", scaling="Logarithmic"),
-    "batch-size": Range(values=("16", "32", "64")),
+    "batch-size": Range(values=("32", "64")),
 }
-TRIALS, TRIALS_OF_FEATURES = 6, 20
+TRIALS, TRIALS_OF_FEATURES = 4, 20
 TRIAL_EPOCHS = "2"
 
 

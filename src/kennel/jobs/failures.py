@@ -53,6 +53,10 @@ QUOTA = (
     "a quota above 0 for this instance type, for this use, in this region",
     "the Service Quotas console (Amazon SageMaker), or another instance_type in kennel.toml",
 )
+TUNING_QUOTA = (
+    "what the account's quotas allow: of instances, of trials in all and at a time",
+    "fewer at a time (--parallel), fewer in all (--max-jobs), or the Service Quotas console",
+)
 WITHOUT_AWS = "or without AWS: make … LOCAL=1, or kennel local run -- kennel …"
 LOGIN = "aws sso login, or new access keys for the profile in use (aws sts get-caller-identity)"
 
@@ -124,7 +128,7 @@ def _advice(error: ClientError) -> tuple[str, str]:
     """Return what was expected and what to try."""
     code = code_of(error)
     if code == "ResourceLimitExceeded":
-        return QUOTA
+        return TUNING_QUOTA if "HyperParameterTuning" in error.operation_name else QUOTA
     if code == "ResourceInUse":
         return "a name that is not taken", "another --name; kennel jobs lists those that are"
     if code in THROTTLED:
