@@ -5,7 +5,6 @@ import pytest
 from kennel.tuning.report import html
 
 IMPORTANCES = {"lr": 0.7, "momentum": 0.2, "batch-size": 0.1}
-TABLE = "table.sortable"
 SHOWN = """
     const tip = document.querySelector('.tip');
     return tip.hidden ? null : tip.textContent;
@@ -134,6 +133,23 @@ def test_the_table_sorts_by_keys(browser, report):
     assert "" not in objectives[:-2]
 
 
+def test_durations_sort_by_their_seconds(browser, report, searched):
+    """
+    9 s come before 1 min 20 s: it is what a cell measures that is sorted by, not its text.
+    """
+    seconds = [trial.seconds for trial in searched(20).trials]
+    browser.open(report(20))
+
+    browser.run("""
+        const buttons = [...document.querySelectorAll('.sortable th button')];
+        buttons.find((button) => button.textContent === 'Time').focus();
+    """)
+    browser.press("Enter")
+    order = [seconds[int(number) - 1] for number in browser.run(COLUMN, 0)]
+
+    assert order == sorted(seconds)
+
+
 def test_every_control_is_reached_by_tab_in_the_order_of_the_page(browser, report):
     """
     Charts, the table, its headings: each once, each with a name, none out of order.
@@ -204,7 +220,7 @@ def test_the_mouse_finds_the_mark_beside_it(browser, report):
     browser.point(2, 2)
 
     assert shown.startswith("Trial 3:")
-    assert len(lit) >= 7  # history, parallel coordinates, five slices
+    assert len(lit) == 8  # history, parallel coordinates, five slices, its learning curve
     assert set(lit) == {"3"}
     assert browser.run(SHOWN) is None
 
@@ -224,11 +240,12 @@ def test_without_its_script_the_page_says_the_same(browser, report):
     browser.open(report(12))
     without = browser.command("Runtime.evaluate", expression=read, returnByValue=True)
 
-    (words, marks, _), (bare_words, bare_marks, titles) = (
+    (words, marks, left), (bare_words, bare_marks, titles) = (
         found["result"]["value"] for found in (with_script, without)
     )
     assert bare_words == words
     assert bare_marks == marks == titles
+    assert left == 0  # or two tooltips would be shown
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,5 +1,5 @@
 """
-Charts as SVG: dots and lines over two axes, bars, a legend of colours.
+Charts as SVG: dots and lines over two axes.
 
 A chart fills the width that it is given while its text and dots keep their size: places are
 percentages, and lines lie in an inner box that is stretched. What belongs to one subject (a trial)
@@ -60,15 +60,6 @@ class Line:
     title: str
     key: int | None = None
     look: str = ""
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A bar with its name, its length as a fraction of the longest possible, and what it says."""
-
-    name: str
-    length: float
-    text: str
 
 
 def colour(fraction: float) -> str:
@@ -195,64 +186,3 @@ def across(fraction: float) -> str:
 def down(fraction: float) -> str:
     """Return a place from the top, of one from the bottom."""
     return across(1 - fraction)
-
-
-def bars(caption: str, items: Sequence[Bar]) -> Markup:
-    """Return bars as a table, which says the same to who does not see them."""
-    rows = (
-        element(
-            "tr",
-            element("th", item.name, scope="row"),
-            element(
-                "td",
-                element(
-                    "svg",
-                    element("rect", width="100%", height="100%", rx=2, class_="track"),
-                    element("rect", width=across(item.length), height="100%", rx=2),
-                    aria_hidden="true",
-                ),
-                class_="bar",
-            ),
-            element("td", item.text, class_="number"),
-        )
-        for item in items
-    )
-    return element("table", element("caption", caption), element("tbody", rows), class_="bars")
-
-
-def legend(low: str, high: str) -> Markup:
-    """Return the colours from the worst to the best, with what stands at both ends."""
-    share = 100 / COLOURS
-    steps = (
-        element(
-            "rect",
-            x=f"{i * share:.2f}%",
-            width=f"{share + 0.1:.2f}%",
-            height="100%",
-            class_=f"c{i}",
-        )
-        for i in range(COLOURS)
-    )
-    return element(
-        "p", low, " ", element("svg", steps, aria_hidden="true"), " ", high, class_="legend"
-    )
-
-
-def key(*entries: tuple[str, str, str]) -> Markup:
-    """Return what shapes mean, as (shape, classes, words)."""
-    return element(
-        "p",
-        (
-            element(
-                "span",
-                element(
-                    "svg",
-                    element("use", href=f"#{shape}", x=8, y=8, class_=look),
-                    aria_hidden="true",
-                ),
-                words,
-            )
-            for shape, look, words in entries
-        ),
-        class_="key",
-    )

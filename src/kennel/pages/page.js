@@ -162,7 +162,6 @@
     plot.addEventListener("blur", hush);
     plot.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      if (event.key === "Escape") return hush();
       if (event.key === "Home") current = 0;
       else if (event.key === "End") current = own.length - 1;
       else if (step === undefined) return;

@@ -9,18 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from math import inf, isfinite
 
-from kennel.pages.charts import (
-    Axis,
-    Bar,
-    Dot,
-    Line,
-    bars,
-    figure,
-    key,
-    legend,
-    plot,
-    stairs,
-)
+from kennel.pages.charts import Axis, Dot, Line, figure, plot, stairs
+from kennel.pages.legends import Bar, bars, key, legend
 from kennel.pages.markup import Markup, element
 from kennel.pages.parallel import parallel
 from kennel.pages.scales import linear
