@@ -179,6 +179,23 @@ def test_stop_ends_the_training_jobs_too(tune, sagemaker, printed, until):
     assert "FailureReason" not in tuning
 
 
+def test_a_tuning_job_whose_bucket_goes_fails_and_says_so(tune, s3, bucket, printed, tmp_path):
+    """
+    What cannot be started any more ends the tuning job; nothing waits for ever.
+    """
+    gate = tmp_path / "gate"
+    name = tune("0.1", "0.3", static={"gate": str(gate)}, MaxParallelTrainingJobs=1)
+    printed(tune.first_trial(name), "acc=")
+    s3.delete_bucket(Bucket=bucket)
+    gate.touch()
+    tuning = tune.ended(name)
+
+    assert tuning["HyperParameterTuningJobStatus"] == "Failed"
+    assert "ClientError" in tuning["FailureReason"]
+    assert bucket in tuning["FailureReason"]
+    assert tuning["TrainingJobStatusCounters"]["NonRetryableError"] == 1
+
+
 def test_what_has_ended_cannot_be_stopped(tune, sagemaker):
     """
     Stop names the status, as it does of training jobs.
@@ -469,6 +486,27 @@ class TestWarmStart:
         request = tuning_request("0.3", static={"epochs": "2"}) | warm_start(parent)
 
         with pytest.raises(ClientError, match=r"The set of tunable plus static .*: epochs\."):
+            sagemaker.create_hyper_parameter_tuning_job(**request)
+
+    def test_needs_the_same_objective(self, tuning_request, sagemaker, parent):
+        """
+        Maximize and Minimize are not the same either.
+        """
+        request = tuning_request("0.3") | warm_start(parent)
+        config = request["HyperParameterTuningJobConfig"]
+        config["HyperParameterTuningJobObjective"] = {"Type": "Minimize", "MetricName": "acc"}
+
+        with pytest.raises(ClientError, match=f"Minimize acc, but Maximize acc in {parent}"):
+            sagemaker.create_hyper_parameter_tuning_job(**request)
+
+    def test_needs_the_same_image(self, tuning_request, sagemaker, parent):
+        """
+        Another algorithm would have other results.
+        """
+        request = tuning_request("0.3") | warm_start(parent)
+        request["TrainingJobDefinition"]["AlgorithmSpecification"]["TrainingImage"] = "other"
+
+        with pytest.raises(ClientError, match="The training image must be the same"):
             sagemaker.create_hyper_parameter_tuning_job(**request)
 
     def test_may_transfer_to_others(self, tune, tuning_request, parent):
