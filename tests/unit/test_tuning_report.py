@@ -251,6 +251,18 @@ def test_when_the_best_came_tells_whether_to_go_on(searched, values, expected):
     assert expected in " ".join(judgement(searched(0, ranges=(LR,), trials=of(*values))))
 
 
+def test_importances_are_drawn_or_said_to_be_missing(searched):
+    """
+    The largest first, as shares; without them the page says so where one would look for them.
+    """
+    drawn = Document(html(searched(10), {"lr": 0.2, "momentum": 0.8})).text
+    missing = Document(html(searched(10))).text
+
+    assert re.search(r"momentum\s+80%\s+lr\s+20%", drawn)
+    assert "Not estimated" in missing
+    assert "Not estimated" not in drawn
+
+
 def test_spot_savings_are_said(searched):
     """
     What was not paid for, of trials whose billable seconds are known.

@@ -31,7 +31,7 @@ def html(tuning: Tuning, importances: Mapping[str, float] | None = None) -> str:
         element("p", subtitle(tuning), class_="subtitle"),
         verdict(tuning),
         drawn("How it went", charts.history(tuning)),
-        drawn("What matters", charts.importance_bars(importances or {}), hint(importances)),
+        drawn("What matters", charts.importance_bars(importances or {}), hint(tuning, importances)),
         drawn(
             "Which values go with which objective",
             charts.parallel_coordinates(tuning),
@@ -122,9 +122,12 @@ def why_no(importances: Mapping[str, float] | None) -> Markup | None:
     return None
 
 
-def hint(importances: Mapping[str, float] | None) -> Markup | None:
-    """Say how to read the importances, where there are any."""
-    if not importances:
+def hint(tuning: Tuning, importances: Mapping[str, float] | None) -> Markup | None:
+    """Say how to read the importances, or why there are none where a reader would look for them."""
+    if importances:
+        words = "Estimated from these trials: a hint where they are few, or hardly vary in a value."
+    elif sum(trial.succeeded for trial in tuning.trials) >= charts.FEW:
+        words = "Not estimated: too few trials to tell, or Optuna and scikit-learn were not there."
+    else:
         return None
-    words = "Estimated from these trials: a hint where they are few, or hardly vary in a value."
     return element("p", words, class_="note")
