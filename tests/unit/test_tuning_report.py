@@ -89,6 +89,21 @@ def test_five_hundred_trials_are_less_than_a_megabyte(searched):
     )
 
 
+def test_as_many_ranges_as_aws_allows_fit_in_a_megabyte(searched):
+    """
+    Thirty ranges of five hundred trials: a few of them are drawn, the most important first.
+    """
+    ranges = tuple(Continuous(f"rate-{i:02d}", 0.001, 0.1) for i in range(30))
+    values = {each.name: repr(0.001 + i / 321) for i, each in enumerate(ranges)}
+    trials = tuple(replace(trial, values=values) for trial in searched(500).trials)
+    text = html(searched(0, ranges=ranges, trials=trials), {"rate-17": 1.0})
+    titles = re.findall(r"<figcaption>accuracy over (.*?)</figcaption>", text)
+
+    assert len(text.encode()) < MEGABYTE
+    assert titles[0] == "rate-17"
+    assert "In the table alone" in text
+
+
 HOSTILE = "</title></style></script><script>alert(1)</script>\"'><img src=//x onerror=alert(1)>"
 
 

@@ -83,7 +83,7 @@ def line(row: Row, columns: Sequence[Column]) -> Markup:
             element(
                 "td",
                 cell.content,
-                class_="number" if column.numeric else None,
+                class_=None if column.numeric else "words",
                 data_by=sort_key(cell, numeric=column.numeric),
             )
             for cell, column in zip(row.cells, columns, strict=True)
@@ -95,7 +95,16 @@ def line(row: Row, columns: Sequence[Column]) -> Markup:
 
 def sort_key(cell: Cell, *, numeric: bool) -> str | None:
     """Return what the script sorts by; nothing where it is the text, and blank where it is last."""
-    if numeric:
-        finite = isinstance(cell.by, int | float) and math.isfinite(cell.by)
-        return repr(cell.by) if finite else ""
-    return None if cell.by == "" else str(cell.by or "")
+    if not numeric:
+        return None if cell.by == "" else str(cell.by or "")
+    if not isinstance(cell.by, int | float) or not math.isfinite(cell.by):
+        return ""
+    return None if reads_as(cell.content, cell.by) else repr(cell.by)
+
+
+def reads_as(content: Content, value: float) -> bool:
+    """Say whether a cell's text is its number, but for digits that are not shown."""
+    try:
+        return math.isclose(float(str(content)), value, rel_tol=0.001)
+    except ValueError:
+        return False

@@ -14,14 +14,17 @@ from kennel.pages.legends import Bar, bars, key, legend
 from kennel.pages.markup import Markup, element
 from kennel.pages.parallel import parallel
 from kennel.pages.scales import linear
-from kennel.pages.words import counted, number
-from kennel.tuning.ranges import Range
+from kennel.pages.words import counted, listed, number
+from kennel.tuning.ranges import Categorical, Range
 from kennel.tuning.report_axes import Objective, axis, objective, place, shortened, side_by_side
 from kennel.tuning.trials import Trial, Tuning
 
 DIGITS = 5  # of an objective
 LABEL_CHARS = 24  # what a phone has room for
 CURVE_POINTS = 100  # of one trial, at most
+SLICED_DOTS = 2500  # in all slices together: what leaves the page below a megabyte
+SPREAD = 0.5  # of a category's share, for its dots
+GOLDEN = (5**0.5 - 1) / 2  # its multiples, modulo 1, keep their distance
 FEW = 2  # the least that a comparison takes
 
 Numbered = tuple[int, Trial]
@@ -74,15 +77,25 @@ def slices(tuning: Tuning, importances: Mapping[str, float]) -> Markup | None:
     if len(found) < FEW:
         return None
     order = sorted(tuning.ranges, key=lambda each: -importances.get(each.name, 0.0))
-    return element("div", (slice_of(tuning, each, y, found) for each in order), class_="charts")
+    drawn = order[: max(SLICED_DOTS // len(found), 1)]
+    left = listed([each.name for each in order[len(drawn) :]])
+    return element(
+        "div",
+        element("div", (slice_of(tuning, each, y, found) for each in drawn), class_="charts"),
+        element("p", f"In the table alone, which has room for it: {left}.", class_="note")
+        if left
+        else None,
+    )
 
 
 def slice_of(tuning: Tuning, searched: Range, y: Objective, found: list[Numbered]) -> Markup:
     """Draw the objective over one hyperparameter."""
 
-    def at(_: int, trial: Trial) -> tuple[float, float] | None:
+    def at(n: int, trial: Trial) -> tuple[float, float] | None:
         x = place(searched, trial)
-        return None if x is None else (x, value_of(trial))
+        if x is None:
+            return None
+        return x + (spread(n) if isinstance(searched, Categorical) else 0.0), value_of(trial)
 
     dots = [
         Dot(*point, title_of(n, trial), n, y.look(point[1]), shape_of(trial, y))
@@ -100,6 +113,11 @@ def slice_of(tuning: Tuning, searched: Range, y: Objective, found: list[Numbered
             [*sorted(dots, key=lambda dot: dot.x), *crown(tuning, at)],
         ),
     )
+
+
+def spread(number_: int) -> float:
+    """Return how far a dot lies beside its category, so that many do not hide each other."""
+    return SPREAD * ((number_ * GOLDEN) % 1 - 0.5)
 
 
 def curves(tuning: Tuning) -> Markup | None:
