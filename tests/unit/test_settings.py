@@ -7,7 +7,7 @@ import pytest
 
 from kennel import settings
 from kennel.errors import SettingsError
-from kennel.settings import judge
+from kennel.settings import Range, judge
 
 SHIPPED = Path(__file__).parents[2] / "kennel.toml"
 ROLE = "arn:aws:iam::123456789012:role/kennel"
@@ -86,6 +86,44 @@ def test_a_hyperparameter_is_one_however_it_is_spelt(load):
     assert found.train.hyperparameters == {"batch-size": "32", "freeze": "true", "lr": "0.2"}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("{ min = 0.001, max = 1 }", Range("0.001", "1"), id="table"),
+        pytest.param(
+            '{ min = 1, max = 2, scaling = "logarithmic" }',
+            Range("1", "2", "Logarithmic"),
+            id="scaling",
+        ),
+        pytest.param("[32, 64.5, true]", Range(values=("32", "64.5", "true")), id="list"),
+        pytest.param('"0.1..1"', Range("0.1", "1"), id="text"),
+        pytest.param('"-1..1:Linear"', Range("-1", "1", "Linear"), id="text-with-scaling"),
+        pytest.param('"sgd, adamw"', Range(values=("sgd", "adamw")), id="text-of-values"),
+    ],
+)
+def test_a_range_is_written_in_any_of_three_ways(load, text, expected):
+    """
+    As a table, as a list, or as the text that the environment and the command line have as well.
+    """
+    found = load(f"[tune.ranges]\nbatch_size = {text}").tune.ranges
+
+    assert found == {"batch-size": expected}
+    again = load("", {"KENNEL_TUNE_RANGES_BATCH_SIZE": str(expected)}).tune.ranges
+    assert again == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{ min = 1 }", "{ min = 1, max = 2, step = 1 }", "[]", '"a,,b"', '"..2"', "3", '"1..2:Log"'],
+)
+def test_what_is_no_range_is_answered_with_those_that_are(load, text):
+    """
+    The setting, the value found, and the forms that there are.
+    """
+    with pytest.raises(SettingsError, match=r"(?s)\[tune\.ranges\] lr.*min = 0\.001"):
+        load(f"[tune.ranges]\nlr = {text}")
+
+
 def test_the_toolkits_own_hyperparameters_keep_their_names(load):
     """
     sagemaker_program stays sagemaker_program.
@@ -143,6 +181,9 @@ def test_the_region_falls_back_to_awss_own_variables(load, environment, expected
             "", {"KENNEL_LOCAL_REGISTRY": "ghcr.io"}, r"a host of this machine", id="registry"
         ),
         pytest.param("region = 3", {}, r"outside a section", id="no-section"),
+        pytest.param("[tune]\npatience = 2", {}, r"from 3 to 750", id="impatient"),
+        pytest.param('[tune]\nstrategy = "Luck"', {}, r"Grid or Hyperband", id="strategy"),
+        pytest.param('[tune]\ntarget = "best"', {}, r"a number", id="no-number"),
         pytest.param("[aws", {}, r"is not TOML", id="not-toml"),
         pytest.param(
             "[train]\nmax_wait_s = 86400", {}, r"above max_runtime_s", id="no-time-to-wait"

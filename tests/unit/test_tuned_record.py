@@ -1,0 +1,194 @@
+"""What a search has found is used by the training that it was made for, and by no other."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kennel.cli import tuned, tuning_jobs
+from kennel.errors import JobError, SettingsError
+from kennel.settings import Data, Settings, Train, Tune
+from kennel.tuning.ranges import Continuous
+from kennel.tuning.trials import Limits, Trial, Tuning
+
+FOUND = Tuning(
+    name="kennel-tune-1",
+    status="Completed",
+    metric="valid_accuracy",
+    maximize=True,
+    strategy="Random",
+    ranges=(Continuous("lr", 0.001, 0.1),),
+    static={"epochs": "3", "model": "alexnet", "_tuning_objective_metric": "valid_accuracy"},
+    limits=Limits(jobs=2),
+    trials=(
+        Trial("kennel-tune-1-001-00000000", {"lr": "0.01"}, "Completed", 0.5),
+        Trial("kennel-tune-1-002-00000000", {"lr": "0.02"}, "Completed", 0.9),
+    ),
+)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Settings whose record is in a folder of its own."""
+    return Settings(
+        data=Data(folder=tmp_path / "data"),
+        train=Train(hyperparameters={"model": "alexnet", "lr": "0.5"}),
+        tune=Tune(record=tmp_path / "kennel" / "tuned.json"),
+    )
+
+
+@pytest.fixture
+def recorded(settings):
+    """A record of those settings."""
+    asked = tuned.asked(settings, data=None, weights=None)
+    return tuned.write(settings.tune.record, FOUND, asked)
+
+
+def test_a_record_has_the_values_of_the_best_trial(settings, recorded):
+    """
+    The searched ones and those that all trials shared, without what SageMaker has added.
+    """
+    assert tuned.read(settings.tune.record) == recorded
+    assert recorded.hyperparameters == {"epochs": "3", "model": "alexnet", "lr": "0.02"}
+
+
+@pytest.mark.usefixtures("recorded")
+def test_the_same_training_takes_it_and_says_so(settings, capsys):
+    """
+    With how not to; the settings' own value of what was searched makes no difference.
+    """
+    applied = replace(settings, train=Train(hyperparameters={"model": "alexnet", "lr": "0.02"}))
+
+    for one in (settings, applied):
+        asked = tuned.asked(one, data=None, weights=None)
+        assert tuned.from_record(one, asked, {})
+        said = capsys.readouterr().err
+        assert "lr=0.02" in said
+        assert "TUNED=" in said
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize(
+    ("change", "given", "message"),
+    [
+        pytest.param({"data": Data(folder=Path("/other"))}, {}, "data /other (was", id="folder"),
+        pytest.param({"train": Train(hyperparameters={"model": "alexnet", "augment": "none"})}, {},
+                     "augment none (was not set)", id="settings"),
+        pytest.param({}, {"data": "s3://other"}, "data s3://other (was", id="data"),
+        pytest.param({}, {"weights": "none"}, "weights none (was not given)", id="weights"),
+        pytest.param({}, {"chosen": {"model": "vgg11"}}, "model vgg11 (was alexnet)", id="model"),
+    ],
+)  # fmt: skip
+def test_another_training_does_not_and_says_why(settings, capsys, change, given, message):
+    """
+    Other data, weights, model or settings: named, with how to use it all the same.
+    """
+    now = replace(settings, **change)
+    asked = tuned.asked(now, data=given.get("data"), weights=given.get("weights"))
+
+    assert tuned.from_record(now, asked, given.get("chosen", {})) is None
+    said = capsys.readouterr().err
+    assert message in said
+    assert "--from-tuning kennel-tune-1" in said
+
+
+@pytest.mark.usefixtures("recorded")
+def test_other_ranges_make_it_stale(settings, capsys):
+    """
+    What was searched then is not what would be searched now.
+    """
+    now = replace(settings, tune=replace(settings.tune, ranges={}))
+
+    assert tuned.from_record(now, tuned.asked(now, data=None, weights=None), {}) is None
+    assert "range lr not set (was 0.001..0.1:Logarithmic)" in capsys.readouterr().err
+
+
+def test_what_a_command_gave_holds_for_the_next_one(settings, tmp_path):
+    """
+    make tune DATA=pets, then make train: the data of the search, by its absolute path.
+    """
+    (tmp_path / "pets").mkdir()
+    asked = tuned.asked(settings, data=str(tmp_path / "pets"), weights=None)
+    record = tuned.write(settings.tune.record, FOUND, asked)
+
+    now = tuned.asked(settings, data=None, weights=None)
+
+    assert list(tuned.differences(record, now, {})) == []
+    assert record.asked.data == str(tmp_path / "pets")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"asked": {}}'])
+def test_a_torn_record_is_passed_over_and_said(settings, capsys, text):
+    """
+    Training goes on without it.
+    """
+    settings.tune.record.parent.mkdir()
+    settings.tune.record.write_text(text)
+
+    assert tuned.read(settings.tune.record) is None
+    assert "is not used" in capsys.readouterr().err
+
+
+def test_a_search_that_found_nothing_leaves_no_record(settings):
+    """
+    The error has the first trial's reason.
+    """
+    failed = Trial("kennel-tune-1-001-00000000", {}, "Failed", reason="no disk")
+    asked = tuned.asked(settings, data=None, weights=None)
+
+    with pytest.raises(JobError, match="no disk"):
+        tuned.write(settings.tune.record, replace(FOUND, trials=(failed,)), asked)
+    assert not settings.tune.record.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", '[train.hyperparameters]\nlr = 0.02\noptimizer = "sgd"\n', id="empty"),
+        pytest.param(
+            "[train] # machines\nspot = true\n\n[train.hyperparameters]\nlr = 1 # mine\n# end\n",
+            "[train] # machines\nspot = true\n\n[train.hyperparameters]\nlr = 0.02 # mine\n# end\n"
+            'optimizer = "sgd"\n',
+            id="comments-stay",
+        ),
+        pytest.param(
+            "[train.hyperparameters]\nl_r = 1\nlr = 2\n[local]\nport = 0\n",
+            '[train.hyperparameters]\nl_r = 1\nlr = 0.02\noptimizer = "sgd"\n[local]\nport = 0\n',
+            id="in-its-section",
+        ),
+    ],
+)
+def test_values_are_written_into_the_settings(text, expected):
+    """
+    Numbers as numbers, each in its place, and everything else as it was.
+    """
+    written = tuning_jobs.applied(text, {"lr": "0.02", "optimizer": "sgd"}, Path("kennel.toml"))
+
+    assert written == expected
+
+
+def test_a_name_is_one_however_it_is_spelt():
+    """
+    batch_size there is batch-size here, and is not written twice.
+    """
+    text = "[train.hyperparameters]\nbatch_size = 1\n"
+
+    assert tuning_jobs.applied(text, {"batch-size": "8"}, Path("k")) == text.replace("1", "8")
+
+
+def test_settings_that_are_no_toml_are_left_alone():
+    """
+    An error names the file.
+    """
+    with pytest.raises(SettingsError, match=r"kennel\.toml is not TOML"):
+        tuning_jobs.applied("[train", {"lr": "1"}, Path("kennel.toml"))
+
+
+def test_a_record_is_plain_json(settings, recorded):
+    """
+    For whoever wants to look.
+    """
+    document = json.loads(settings.tune.record.read_text())
+
+    assert (document["job"], document["best"]) == (recorded.job, {"lr": "0.02"})
