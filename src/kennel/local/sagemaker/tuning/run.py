@@ -179,13 +179,15 @@ class Run:
             self.jobs.stop({"TrainingJobName": name})
 
     def _launch(self, tuning: Document, values: Mapping[str, str]) -> None:
-        """Start a training job with these values."""
+        """Start a training job with these values, unless the tuning job is being stopped."""
         number = len(launched.entries(self.record.read())) + 1
         name = definition.trial_name(self.record.name, number, secrets.token_hex(UNIQUE_BYTES))
         tags = self.tags.of(TUNING_JOB, self.record.name)
         request = definition.request(tuning, name, values, tags)
         self.jobs.check(request)
         with self.platform.resources.database.transaction():
+            if progress.ending(self.record.read()):  # somebody has stopped it meanwhile
+                return
             self.record.change(lambda tuning: launched.with_entry(tuning, name, values))
             self.jobs.add(request, TuningJobArn=tuning["HyperParameterTuningJobArn"])
         self.jobs.driver.start(name)
