@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kennel import cli
-from kennel.cli import demo, own_server
+from kennel.cli import demo, own_server, tuning
 from kennel.cli.outcome import Example, Outcome
 from kennel.errors import HyperparameterError, ImageError, LocalServerError, SettingsError
 from kennel.jobs.predict import Guess, Prediction
@@ -72,6 +72,20 @@ def test_what_the_demo_chooses_are_hyperparameters(tmp_path, with_data):
 
     assert hyperparameters.parse(chosen)
     assert with_data or chosen["weights"] == "none"
+
+
+@pytest.mark.parametrize("with_data", [False, True], ids=["digits", "photographs"])
+def test_what_the_demo_searches_can_be_searched(tmp_path, with_data):
+    """
+    In one job, without a server; of features that are computed once there are more trials.
+    """
+    wanted = demo.planned(tmp_path if with_data else None, None, None)
+    settings = demo.demo_settings(wanted, tmp_path, "process")
+
+    limits = tuning.judged(settings).config["ResourceLimits"]
+
+    assert settings.tune.in_job
+    assert limits["MaxNumberOfTrainingJobs"] == (20 if with_data else 4)
 
 
 @pytest.mark.parametrize(
