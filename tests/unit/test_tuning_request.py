@@ -124,10 +124,11 @@ def test_a_grid_has_as_many_trials_as_combinations():
     AWS asks for that very number; no more run at a time than there are.
     """
     values = {"lr": Range(values=("1", "2")), "batch-size": Range(values=("1", "2", "4"))}
+    found = wanted(strategy="Grid", parallel=9, ranges=values)
 
-    limits = tuning.search(wanted(strategy="Grid", ranges=values), KINDS).config["ResourceLimits"]
+    limits = tuning.search(found, KINDS).config["ResourceLimits"]
 
-    assert limits == {"MaxNumberOfTrainingJobs": 6, "MaxParallelTrainingJobs": 2}
+    assert limits == {"MaxNumberOfTrainingJobs": 6, "MaxParallelTrainingJobs": 6}
 
 
 @pytest.mark.parametrize(
