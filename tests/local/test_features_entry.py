@@ -1,0 +1,87 @@
+"""Features between jobs of two processes, each started as SageMaker starts it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from kennel.contract import ContainerPaths
+
+QUICK = {
+    "model": "shufflenet_v2_x0_5",
+    "weights": "none",
+    "freeze": "true",
+    "image-size": "32",
+    "batch-size": "8",
+    "lr": "0.05",
+    "augment": "flip",
+    "epochs": "4",
+    "workers": "1",
+}
+PATIENCE_S = 150  # far above what anything here takes, on a busy machine too
+
+
+@pytest.fixture(scope="module")
+def dataset(noisy_pictures):
+    """Noisy pictures of two classes, and a file among them that is none."""
+    folder = noisy_pictures({"train": 13, "validation": 6, "test": 4})
+    (folder / "train" / "dark" / "5x.png").write_bytes(b"no picture")
+    return folder
+
+
+def run(root, dataset, features=None, **hyperparameters):
+    """Lay out /opt/ml, start the entry point, and return the paths and what it printed."""
+    paths = ContainerPaths(root)
+    for folder in (paths.config, paths.data, paths.model, paths.output_data):
+        folder.mkdir(parents=True)
+    names = [entry.name for entry in dataset.iterdir()]
+    for name in names:
+        paths.channel(name).symlink_to(dataset / name)
+    if features:
+        shutil.copytree(features, paths.channel("features"))
+        names.append("features")
+    hosts = {"current_host": "localhost", "hosts": ["localhost"], "network_interface_name": "lo"}
+    paths.hyperparameters.write_text(json.dumps(QUICK | hyperparameters))
+    paths.input_data_config.write_text(json.dumps({name: {} for name in names}))
+    paths.resource_config.write_text(json.dumps(hosts))
+    done = subprocess.run(
+        [sys.executable, "-m", "kennel.training", "train"],
+        env=os.environ
+        | {
+            "SAGEMAKER_BASE_DIR": str(root),
+            "OMP_NUM_THREADS": "1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return paths, done.stdout
+
+
+def figures(paths):
+    """Return what both runs have to agree on."""
+    metrics = json.loads((paths.output_data / "metrics.json").read_text())
+    return [metrics[name] for name in ("valid_loss", "test_loss", "test_accuracy")]
+
+
+def test_what_two_processes_compute_a_later_job_takes(tmp_path, dataset):
+    """
+    The same pictures are skipped, the same figures come out, and no picture is read again.
+    """
+    processes = {"sagemaker_mpi_num_of_processes_per_host": "2"}
+    first, output = run(tmp_path / "first", dataset, **processes)
+    assert "47 pictures pass through it once" in output
+    second, output = run(tmp_path / "second", dataset, first.checkpoints / "features", **processes)
+
+    assert "no picture passes through the backbone" in output
+    assert re.search(r"train=26 valid=12 test=8 skipped=1$", output, re.MULTILINE)
+    assert figures(second) == pytest.approx(figures(first), abs=1e-4)
+    skipped = [(paths.output_data / "skipped.json").read_text() for paths in (first, second)]
+    assert skipped[0] == skipped[1]
