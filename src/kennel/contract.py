@@ -19,7 +19,7 @@ HYPERPARAMETER_KEY_CHARS = 256
 HYPERPARAMETER_VALUE_CHARS = 2500
 RESERVED_HYPERPARAMETER_PREFIXES = ("sagemaker_", "_tuning_objective_metric")  # the toolkit's own
 
-# Tuning ("Quotas" of automatic model tuning, and the service model)
+# Tuning ("Resource limits for automatic model tuning"; the rest from the service model)
 MAX_TUNED_HYPERPARAMETERS = 30
 MAX_CATEGORIES = 30  # values of one categorical range
 RANGE_VALUE_CHARS = 256  # of a bound or a category
@@ -29,7 +29,11 @@ EPOCH_HYPERPARAMETERS = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epo
 SEARCH_HYPERPARAMETER = "kennel-tuning"  # ours: a HyperParameterTuningJobConfig, for one job
 SEARCH_RESULT = "tuning.json"  # ours: what such a job leaves in its output data
 TUNING_FAILURES_AT_START = 5  # "No training job succeeded after 5 attempts"
-TUNING_ENDED = frozenset({"Completed", "Failed", "Stopped"})
+TUNING_NAME_CHARS = 32
+MAX_TRIALS = 750  # training jobs of one tuning job
+MAX_PARALLEL_TRIALS = 100  # at most, by a raised quota; 10 without
+MAX_TUNING_S = 15_768_000  # ResourceLimits.MaxRuntimeInSeconds
+TUNING_ENDED = frozenset({"Completed", "Failed", "Stopped", "DeleteFailed"})
 
 # Training
 MAX_INSTANCES = 100  # of one job, whatever the account's quota
@@ -55,15 +59,8 @@ METRIC_DEFINITIONS: Mapping[str, str] = MappingProxyType(
         "test_accuracy": r"Test set: Average accuracy: ([0-9.]+)",
     }
 )
-
-# Tuning ("Resource limits for automatic model tuning"; the rest from the service model)
-TUNING_NAME_CHARS = 32
-MAX_TRIALS = 750  # training jobs of one tuning job
-MAX_PARALLEL_TRIALS = 100  # at most, by a raised quota; 10 without
-MAX_TUNING_S = 15_768_000  # ResourceLimits.MaxRuntimeInSeconds
 MAX_METRICS = 40  # MetricDefinitions
 METRIC_REGEX_CHARS = 500
-TUNING_ENDED = frozenset({"Completed", "Failed", "Stopped", "DeleteFailed"})
 
 # Hosting
 SERVING_PORT = 8080
