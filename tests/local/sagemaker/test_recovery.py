@@ -104,6 +104,22 @@ def stopped_before(sagemaker, state, until):
     return stop
 
 
+@pytest.fixture
+def started_before(state):
+    """Note of a job, while no server runs, that its instances have been there for longer."""
+
+    def change(name, ago):
+        def earlier(job):
+            local = job[LOCAL]
+            return job | {LOCAL: local | {"AttemptStart": local["AttemptStart"] - ago}}
+
+        database = Database(state / layout.DATABASE)
+        Resources(database).change(TRAINING_JOB.path, name, earlier)
+        database.close()
+
+    return change
+
+
 def shim_of(state, launch):
     return int((state / "runtime" / launch / shim.PROCESS_FILE).read_text().split()[0])
 
@@ -141,6 +157,20 @@ class TestJob:
         restart()
 
         assert finished(job)["TrainingJobStatus"] == "Completed"
+
+    def test_that_ended_in_time_did_not_take_too_long(
+        self, kill, job, go, ended, finished, started_before
+    ):
+        """
+        It is judged by how it ended, however late the next server comes.
+        """
+        restart = kill()
+        go(job)
+        ended(job)
+        started_before(job, timedelta(days=1))
+        restart()
+
+        assert finished(job)["SecondaryStatus"] == "Completed"
 
     def test_keeps_its_logs_and_its_model(self, kill, job, go, ending):
         """

@@ -43,7 +43,7 @@ class Attempt:
     def run(self, *, may_launch: bool) -> list[State]:
         """Launch the hosts unless that has been done, and return how each of them ended."""
         job, states = self.record.read(), self.group.poll()
-        if limits.must_end(job, now()):
+        if limits.must_end(job, now()) and not members.have_ended(states):
             self._end()
         elif (
             may_launch and job["SecondaryStatus"] in BEFORE_LAUNCH and not members.are_there(states)

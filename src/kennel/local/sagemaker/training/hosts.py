@@ -108,6 +108,11 @@ def are_running(states: Sequence[State]) -> bool:
     return any(state.status is Status.RUNNING for state in states)
 
 
+def have_ended(states: Sequence[State]) -> bool:
+    """Return whether all of the containers have been started, and none runs any more."""
+    return are_there(states) and not are_running(states)
+
+
 def are_there(states: Sequence[State]) -> bool:
     """Return whether all of the containers have been started; only some is as good as none."""
     return all(state.status is not Status.ABSENT for state in states)
