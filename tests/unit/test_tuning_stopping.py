@@ -1,8 +1,15 @@
 """Trials are stopped by their curves: the median rule, and Hyperband's halving."""
 
-import pytest
+import random
 
+import optuna
+import pytest
+from optuna.pruners import HyperbandPruner
+
+from kennel.tuning import search_hyperband
+from kennel.tuning.configuration import Halving
 from kennel.tuning.search import Search
+from kennel.tuning.search_space import STUDY
 from kennel.tuning.stopping import by_median
 from kennel.tuning.trials import Trial
 
@@ -164,3 +171,41 @@ def test_hyperband_decides_though_a_rung_was_missed():
 
     assert any(at_rung)
     assert at_rung == later
+
+
+def by_optuna(curves, place, halving, direction):
+    """Show Optuna's own pruner all curves up to where the one at *place* is; return its word."""
+    study = optuna.create_study(
+        study_name=STUDY,
+        direction=direction,
+        pruner=HyperbandPruner(halving.low, halving.high, search_hyperband.REDUCTION),
+    )
+    trials = [study.ask() for _ in curves]
+    verdict = False
+    for each in [*(other for other in range(len(curves)) if other != place), place]:
+        for epoch in (halving.low * 3**rung for rung in range(4)):
+            if epoch <= min(len(curves[each]), len(curves[place])):
+                trials[each].report(curves[each][epoch - 1], epoch)
+                verdict = trials[each].should_prune()
+    return verdict
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize("halving", [Halving(1, 9), Halving(1, 30), Halving(3, 27), Halving(5, 5)])
+def test_hyperband_is_as_optunas_pruner_has_it(halving, direction):
+    """
+    Whatever the bracket and the rung, and with values that are not numbers.
+    """
+    draw = random.Random(f"{halving} {direction}")  # noqa: S311 - no secret
+    lengths = [halving.low * 3**rung for rung in range(4) if halving.low * 3**rung <= halving.high]
+    curves = [
+        tuple(draw.choice((draw.random(), draw.random(), float("nan"))) for _ in range(length))
+        for length in draw.choices(lengths, k=30)
+    ]
+    maximize = direction == "maximize"
+    places = range(0, len(curves), 2)
+
+    found = [search_hyperband.should_stop(curves, n, halving, maximize=maximize) for n in places]
+
+    assert found == [by_optuna(curves, place, halving, direction) for place in places]
+    assert set(found) == {True, False}

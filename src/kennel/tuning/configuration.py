@@ -132,6 +132,7 @@ def _check_strategy(chosen: Configuration, config: Mapping[str, Any]) -> None:
 
 
 def _check_grid(chosen: Configuration) -> None:
+    """Refuse what AWS's guide ("How Hyperparameter Tuning Works", Grid search) does not allow."""
     if numbers := [each.name for each in chosen.ranges if not isinstance(each, Categorical)]:
         raise TuningError(
             f"{GRID} with a range of numbers: {', '.join(numbers)}",

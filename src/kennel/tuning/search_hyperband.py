@@ -2,16 +2,20 @@
 Hyperband's decision to stop a trial: successive halving in brackets, by Optuna's pruner.
 
 The pruner keeps what it has seen in a study, and no study here outlives a question: so the curves
-of all trials are shown to it again, at the epochs that it looks at.
+are shown to it again, of no more trials than are compared. That is why the brackets are drawn here,
+as Optuna's HyperbandPruner draws them: it would go through all trials for each that it is shown.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from binascii import crc32
+from collections.abc import Sequence
+from itertools import accumulate
 
-from optuna.pruners import HyperbandPruner
+from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import RandomSampler
 
 from kennel.tuning.configuration import Halving
-from kennel.tuning.search_space import study
+from kennel.tuning.search_space import STUDY, study
 
 REDUCTION = 3  # of three trials that reach a rung one goes on (arXiv 1603.06560)
 
@@ -26,23 +30,45 @@ def should_stop(
         curves: Objectives after each epoch, of all trials in the order of their creation. The place
             decides in which bracket a trial is: after how many epochs it is looked at first.
     """
-    pruner = HyperbandPruner(halving.low, halving.high, REDUCTION)
+    shares = _shares(halving)
+    bracket = _bracket(place, shares)
+    rungs = _rungs(halving.low * REDUCTION**bracket, len(curves[place]))
+    if not rungs:
+        return False
+    others = (
+        curve
+        for other, curve in enumerate(curves)
+        if other != place and _bracket(other, shares) == bracket
+    )
+    pruner = SuccessiveHalvingPruner(halving.low, REDUCTION, bracket)
     halved = study(RandomSampler(0), maximize=maximize, pruner=pruner)
-    trials = [halved.ask() for _ in curves]
-    reached = [*_rungs(halving, len(curves[place]))]  # what others did later does not matter
-    others = [other for other in range(len(curves)) if other != place]
     verdict = False
-    for each in (*others, place):
-        for epoch in reached:
-            if epoch <= len(curves[each]):
-                trials[each].report(curves[each][epoch - 1], epoch)
-                verdict = trials[each].should_prune()
+    for curve in (*others, curves[place]):
+        trial = halved.ask()
+        for epoch in rungs:
+            if epoch <= len(curve):
+                trial.report(curve[epoch - 1], epoch)
+                verdict = trial.should_prune()
     return verdict
 
 
-def _rungs(halving: Halving, epochs: int) -> Iterator[int]:
-    """Yield the epochs, up to *epochs*, after which trials of any bracket are looked at."""
-    epoch = halving.low
-    while epoch <= epochs:
-        yield epoch
-        epoch *= REDUCTION
+def _shares(halving: Halving) -> list[int]:
+    """Return how many trials of a round each bracket gets; the first is looked at earliest."""
+    brackets = int(math.log(halving.high / halving.low, REDUCTION)) + 1
+    return [
+        math.ceil(brackets * REDUCTION**left / (left + 1)) for left in reversed(range(brackets))
+    ]
+
+
+def _bracket(place: int, shares: Sequence[int]) -> int:
+    draw = crc32(f"{STUDY}_{place}".encode()) % sum(shares)
+    return next(bracket for bracket, end in enumerate(accumulate(shares)) if draw < end)
+
+
+def _rungs(first: int, epochs: int) -> list[int]:
+    """Return the epochs, up to *epochs*, after which trials of a bracket are looked at."""
+    rungs = []
+    while first <= epochs:
+        rungs.append(first)
+        first *= REDUCTION
+    return rungs

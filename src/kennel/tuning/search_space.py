@@ -19,15 +19,16 @@ from kennel.tuning import ranges as ranges_
 from kennel.tuning.ranges import LOGARITHMIC, REVERSE, Categorical, Continuous, Integer, Range
 
 Parameter = float | int | str
+STUDY = "kennel"  # any name, and always the same: Hyperband's brackets are drawn by it
 
 
 def study(
     sampler: BaseSampler, *, maximize: bool = True, pruner: BasePruner | None = None
 ) -> optuna.Study:
-    """Return a study that knows no trials; Hyperband draws by its name, which never changes."""
+    """Return a study that knows no trials."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # or each is announced
     return optuna.create_study(
-        study_name="kennel",
+        study_name=STUDY,
         direction="maximize" if maximize else "minimize",
         sampler=sampler,
         pruner=pruner,
