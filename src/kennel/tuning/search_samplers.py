@@ -84,7 +84,7 @@ def number(seed: str) -> int:
 
 
 def _estimator(seed: int) -> BaseSampler:
-    # Optuna 6 will not let the share be chosen; 5 says so at each use. What that costs: decision 13.
+    # Optuna 6 will not let the share be chosen; 5 says so at each use. See decision 13.
     with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         return TPESampler(
