@@ -89,6 +89,16 @@ def test_what_goes_on_is_said(jobs, endpoints, said):
     assert local.going_on(status) == said
 
 
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, ""), (1, "1 tuning job goes on"), (2, "2 tuning jobs go on")]
+)
+def test_what_waits_for_the_next_server_is_said(count, said):
+    """
+    Without a server a tuning job starts no training jobs, but it has not ended.
+    """
+    assert local.to_go_on(Status(Path("state"), Path("log"), tuning_jobs=count)) == said
+
+
 def test_the_lines_that_are_printed_can_be_evaluated():
     """
     Any value survives a shell; a variable that would lead astray is removed.

@@ -49,8 +49,11 @@ def stop(args: argparse.Namespace) -> int:
     state = _settings(args).local.state.absolute()
     stopped = daemon.stop(state, everything=args.all)
     show.talk("stopped" if stopped else "no local server runs")
-    if left := going_on(daemon.status(state)):
+    found = daemon.status(state)
+    if left := going_on(found):
         show.talk(f"{left} going on; kennel local stop --all ends that, too")
+    if waiting := to_go_on(found):
+        show.talk(f"{waiting} when a server starts again; kennel local stop --all stops that, too")
     return 0
 
 
@@ -133,6 +136,13 @@ def going_on(status: Status) -> str:
         for (one, several), count in counts.items()
         if count
     )
+
+
+def to_go_on(status: Status) -> str:
+    """Say what only the next server goes on with; nothing where there is nothing."""
+    count = status.tuning_jobs
+    one_or_several = "tuning job goes" if count == 1 else "tuning jobs go"
+    return f"{count} {one_or_several} on" if count else ""
 
 
 def commands_environment(

@@ -70,6 +70,7 @@ class Status:
 
     Args:
         training_jobs: In progress; without a server, those whose processes go on.
+        tuning_jobs: In progress; without a server, those that the next one goes on with.
         endpoints: All; without a server, the processes of endpoints that go on.
     """
 
@@ -83,6 +84,7 @@ class Status:
     registry: str | None = None
     version: str | None = None
     training_jobs: int = 0
+    tuning_jobs: int = 0
     endpoints: int = 0
 
 
@@ -177,6 +179,7 @@ def status(state: Path) -> Status:
             state,
             log_path(state),
             training_jobs=len(jobs),  # which may have several hosts
+            tuning_jobs=shutdown.tuning_jobs(state),
             endpoints=sum(role == "serve" for _, role in launches),
         )
     about = health(note(state)["port"])
@@ -191,6 +194,7 @@ def status(state: Path) -> Status:
         registry=about.get("registry"),
         version=about["version"],
         training_jobs=about["training_jobs"],
+        tuning_jobs=about["tuning_jobs"],
         endpoints=about["endpoints"],
     )
 

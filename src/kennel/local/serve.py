@@ -133,8 +133,14 @@ def counts(sagemaker: SageMaker) -> dict[str, int]:
     """Return how many jobs run and how many endpoints there are, up to a hundred of each."""
     running = {"StatusEquals": "InProgress", "MaxResults": MAX_COUNTED}
     jobs = sagemaker.operations["ListTrainingJobs"](running)["TrainingJobSummaries"]
+    listed = sagemaker.operations["ListHyperParameterTuningJobs"](running)
+    tunings = listed["HyperParameterTuningJobSummaries"]
     endpoints = sagemaker.operations["ListEndpoints"]({"MaxResults": MAX_COUNTED})["Endpoints"]
-    return {"training_jobs": len(jobs), "endpoints": len(endpoints)}
+    return {
+        "training_jobs": len(jobs),
+        "tuning_jobs": len(tunings),
+        "endpoints": len(endpoints),
+    }
 
 
 @contextmanager

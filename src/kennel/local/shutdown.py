@@ -1,16 +1,18 @@
 """
-End what outlives a server: the containers of training jobs and endpoints.
+What outlives a server: the containers of training jobs and endpoints, which are ended here, and
+the tuning jobs that the next server goes on with.
 
 For when no server runs: daemon stops it first. One that runs ends single jobs and endpoints itself.
 """
 
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 from kennel.contract import SERVING_STOP_GRACE_S, STOP_GRACE_S
 from kennel.local.database import Database
-from kennel.local.layout import DATABASE, RUNTIME
+from kennel.local.layout import DATABASE, RUNTIME, usable
 from kennel.local.resources import Resources
 from kennel.local.runtimes import left
 from kennel.local.sagemaker.names import TRAINING_JOB, TUNING_JOB
@@ -41,10 +43,23 @@ def stop_launches(state: Path) -> None:
         runtime.kill(launch_id)
 
 
+def tuning_jobs(state: Path) -> int:
+    """
+    Return how many tuning jobs the next server goes on with; those that are stopping are not.
+
+    Raises:
+        LocalServerError: The state folder cannot be used.
+    """
+    if not (state / DATABASE).exists():
+        return 0
+    with usable(state), closing(Database(state / DATABASE)) as database:
+        known = Resources(database).all(TUNING_JOB.path)
+    return sum(tuning[progress.STATUS] == "InProgress" for tuning in known)
+
+
 def mark_stopping(state: Path) -> None:
     """Write down of every job that has not ended, tuning jobs too, that it is being stopped."""
-    database = Database(state / DATABASE)
-    try:
+    with closing(Database(state / DATABASE)) as database:
         resources = Resources(database)
         for job in resources.all(TRAINING_JOB.path):
             if not has_ended(job):
@@ -53,5 +68,3 @@ def mark_stopping(state: Path) -> None:
             if not progress.has_ended(tuning):
                 name, stop = tuning[TUNING_JOB.member], partial(progress.stopping, now=now())
                 resources.change(TUNING_JOB.path, name, stop)
-    finally:
-        database.close()

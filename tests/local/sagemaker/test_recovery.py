@@ -14,7 +14,7 @@ from kennel.local import daemon, layout, shutdown
 from kennel.local.database import Database
 from kennel.local.resources import LOCAL, Resources
 from kennel.local.runtimes import shim
-from kennel.local.sagemaker.names import TRAINING_JOB
+from kennel.local.sagemaker.names import TRAINING_JOB, TUNING_JOB
 
 SLOW = """
 import os, time
@@ -105,19 +105,37 @@ def stopped_before(sagemaker, state, until):
 
 
 @pytest.fixture
-def started_before(state):
-    """Note of a job, while no server runs, that its instances have been there for longer."""
+def ended_long_ago(state, go, ended):
+    """Let a job end while no server runs, as if it had started a day before."""
 
-    def change(name, ago):
-        def earlier(job):
-            local = job[LOCAL]
-            return job | {LOCAL: local | {"AttemptStart": local["AttemptStart"] - ago}}
+    def earlier(job):
+        start = job[LOCAL]["AttemptStart"] - timedelta(days=1)
+        return job | {LOCAL: job[LOCAL] | {"AttemptStart": start}}
 
-        database = Database(state / layout.DATABASE)
-        Resources(database).change(TRAINING_JOB.path, name, earlier)
-        database.close()
+    def end(name):
+        go(name)
+        ended(name)
+        change(state, TRAINING_JOB, name, earlier)
 
-    return change
+    return end
+
+
+@pytest.fixture
+def tuning_created_before(state):
+    """Note of a tuning job, while no server runs, that it was created longer ago."""
+
+    def before(name, ago):
+        member = "CreationTime"
+        change(state, TUNING_JOB, name, lambda tuning: tuning | {member: tuning[member] - ago})
+
+    return before
+
+
+def change(state, kind, name, how):
+    """Change what the state folder knows of a resource, while no server runs."""
+    database = Database(state / layout.DATABASE)
+    Resources(database).change(kind.path, name, how)
+    database.close()
 
 
 def shim_of(state, launch):
@@ -158,16 +176,12 @@ class TestJob:
 
         assert finished(job)["TrainingJobStatus"] == "Completed"
 
-    def test_that_ended_in_time_did_not_take_too_long(
-        self, kill, job, go, ended, finished, started_before
-    ):
+    def test_that_ended_in_time_did_not_take_too_long(self, kill, job, finished, ended_long_ago):
         """
         It is judged by how it ended, however late the next server comes.
         """
         restart = kill()
-        go(job)
-        ended(job)
-        started_before(job, timedelta(days=1))
+        ended_long_ago(job)
         restart()
 
         assert finished(job)["SecondaryStatus"] == "Completed"
@@ -287,6 +301,44 @@ class TestTuningJob:
         assert tuning["HyperParameterTuningJobStatus"] == "Stopped"
         assert len(tune.trials(name)) <= 2
         assert tuning["TrainingJobStatusCounters"]["InProgress"] == 0
+
+    def test_is_counted_when_none_of_its_trials_runs(self, state, tune, printed, until, tmp_path):
+        """
+        Neither a server nor the lack of one hides a search that has not come to its end.
+        """
+        gate = tmp_path / "gate"
+        name = tune(*self.LRS, static={"gate": str(gate)}, MaxParallelTrainingJobs=1)
+        trial = tune.first_trial(name)
+        printed(trial, "acc=")
+        with_server = daemon.status(state)
+        daemon.stop(state)
+        gate.touch()
+        until(lambda: daemon.status(state).training_jobs == 0)
+        without = daemon.status(state)
+        daemon.stop(state, everything=True)
+        stopped = daemon.status(state)
+        daemon.start(state, with_server.address.port)  # for what ends the tuning job of this test
+
+        assert (with_server.training_jobs, with_server.tuning_jobs) == (1, 1)
+        assert without.tuning_jobs == 1
+        assert stopped.tuning_jobs == 0
+
+    def test_ends_when_its_time_is_over(self, kill, tune, printed, tuning_created_before):
+        """
+        MaxRuntimeInSeconds counts from its creation, without a server too; AWS takes 120 at least.
+        """
+        limits = {"MaxRuntimeInSeconds": 120, "MaxParallelTrainingJobs": 1}
+        name = tune("0.3", "0.1", static={"epochs": "1000", "pause": "0.05"}, **limits)
+        printed(tune.first_trial(name), "acc=")
+        restart = kill()
+        tuning_created_before(name, timedelta(seconds=120))
+        restart()
+        tuning = tune.ended(name)
+
+        assert tuning["HyperParameterTuningJobStatus"] == "Completed"
+        assert tuning["TrainingJobStatusCounters"]["Stopped"] == 1
+        assert len(tune.trials(name)) == 1
+        assert tuning["ConsumedResources"]["RuntimeInSeconds"] >= 120
 
     def test_is_stopped_with_everything_else(self, server, state, tune):
         """
