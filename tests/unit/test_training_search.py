@@ -1,11 +1,16 @@
 """A whole search in one job: what it tries, what it leaves, and that it can go on."""
 
+import io
 import json
 import re
+from contextlib import redirect_stdout
 from dataclasses import replace
+from uuid import uuid4
 
+import botocore.session
 import pytest
 import torch
+from botocore.validate import ParamValidator
 
 from kennel.contract import METRIC_DEFINITIONS, SEARCH_HYPERPARAMETER, ContainerPaths
 from kennel.errors import TuningError
@@ -25,11 +30,12 @@ QUICK = {
     "workers": "0",
 }
 COUNTS = {"train": 8, "valid": 6, "test": 5}
+TRIALS = 7  # so many that the last ones are chosen by what the others came to
 LR = {"Name": "lr", "MinValue": "0.001", "MaxValue": "0.5", "ScalingType": "Logarithmic"}
 SEARCH = {
-    "Strategy": "Random",
+    "Strategy": "Bayesian",
     "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "valid_loss"},
-    "ResourceLimits": {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 1},
+    "ResourceLimits": {"MaxNumberOfTrainingJobs": TRIALS, "MaxParallelTrainingJobs": 1},
     "ParameterRanges": {"ContinuousParameterRanges": [LR]},
     "RandomSeed": 1,
 }
@@ -51,21 +57,48 @@ def dataset(noisy_pictures):
     return noisy_pictures(COUNTS, size_px=32, noise=200, shift=20)
 
 
+def laid_out(root, dataset, **changes):
+    """Make /opt/ml as the platform does."""
+    paths = ContainerPaths(root)
+    paths.config.mkdir(parents=True)
+    paths.data.mkdir(parents=True)
+    for split in COUNTS:
+        paths.channel(split).symlink_to(dataset / split)
+    paths.hyperparameters.write_text(json.dumps(QUICK | changes))
+    paths.input_data_config.write_text(json.dumps({split: {} for split in COUNTS}))
+    return paths
+
+
 @pytest.fixture
 def lay_out(tmp_path, dataset):
-    """Return ``lay_out(name, **hyperparameters)``, which makes /opt/ml as the platform does."""
+    """Return ``lay_out(**hyperparameters)``, which makes another /opt/ml each time."""
+    return lambda **changes: laid_out(tmp_path / uuid4().hex, dataset, **changes)
 
-    def make(name, **changes):
-        paths = ContainerPaths(tmp_path / name)
-        paths.config.mkdir(parents=True)
-        paths.data.mkdir(parents=True)
-        for split in COUNTS:
-            paths.channel(split).symlink_to(dataset / split)
-        paths.hyperparameters.write_text(json.dumps(QUICK | changes))
-        paths.input_data_config.write_text(json.dumps({split: {} for split in COUNTS}))
-        return paths
 
-    return make
+@pytest.fixture
+def valid_answer():
+    """Check an answer against AWS's own service model."""
+    model = botocore.session.get_session().get_service_model("sagemaker")
+
+    def check(operation, answer):
+        report = ParamValidator().validate(answer, model.operation_model(operation).output_shape)
+        assert "Unknown parameter" not in report.generate_report()
+        problems = [line for line in report.generate_report().splitlines() if "Missing" not in line]
+        assert problems == []
+
+    return check
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory, dataset):
+    """A search from beginning to end: its paths, what it tells, and its log."""
+    paths, log = laid_out(tmp_path_factory.mktemp("whole") / "ml", dataset), io.StringIO()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the tests themselves
+    with redirect_stdout(log):
+        tuning = search(paths)
+    torch.set_num_threads(threads)
+    return paths, tuning, log.getvalue()
 
 
 def search(paths, document=SEARCH, stop=None, **static):
@@ -80,73 +113,86 @@ def told(paths):
     return trials.from_answers(document["Tuning"], document["TrainingJobs"], document["Curves"])
 
 
+def weights(paths):
+    return trained.load(paths.model)[0].state_dict()
+
+
+def figures(paths):
+    return json.loads((paths.output_data / "metrics.json").read_text())
+
+
 def without_times(trial):
     return replace(trial, seconds=None, started=None, ended=None, metrics={})
 
 
-def test_the_artifact_is_what_a_training_with_the_best_values_comes_to(lay_out):
+def test_the_artifact_is_what_a_training_with_the_best_values_comes_to(searched, lay_out):
     """
     Bit for bit: trials leave no trace in one another, and the best is not trained again.
     """
-    tuning = search(lay_out("search"))
-    alone = lay_out("alone", **tuning.best.values)
+    paths, tuning, _ = searched
+    alone = lay_out(**tuning.best.values)
     main.main(alone, Stop())
 
-    made, own = (
-        trained.load(lay.model)[0].state_dict() for lay in (lay_of(alone, "search"), alone)
-    )
     assert len({trial.objective for trial in tuning.trials}) > 1, "the trials are all alike"
-    torch.testing.assert_close(made, own, rtol=0, atol=0)
-    figures = [
-        json.loads((lay.output_data / "metrics.json").read_text())
-        for lay in (lay_of(alone, "search"), alone)
-    ]
+    torch.testing.assert_close(weights(paths), weights(alone), rtol=0, atol=0)
+    made, own = figures(paths), figures(alone)
     for name in ("best_epoch", "valid_loss", "test_accuracy", "test_loss", "hyperparameters"):
-        assert figures[0][name] == figures[1][name]
-    assert tuning.best.objective == figures[0]["valid_loss"]
-
-
-def lay_of(paths, name):
-    return ContainerPaths(paths.root.parent / name)
+        assert made[name] == own[name]
+    assert tuning.best.objective == made["valid_loss"]
 
 
 def test_whole_models_can_be_searched_too(lay_out):
     """
     Nothing is shared between trials but the pictures, and the best is a single training's result.
     """
-    tuning = search(lay_out("search"), grid(lr=["0.001", "0.05"]), freeze="false")
-    alone = lay_out("alone", freeze="false", **tuning.best.values)
+    paths = lay_out()
+    tuning = search(paths, grid(lr=["0.001", "0.05"]), freeze="false")
+    alone = lay_out(freeze="false", **tuning.best.values)
     main.main(alone, Stop())
 
-    made, own = (
-        trained.load(lay.model)[0].state_dict() for lay in (lay_of(alone, "search"), alone)
-    )
-    torch.testing.assert_close(made, own, rtol=0, atol=0)
+    torch.testing.assert_close(weights(paths), weights(alone), rtol=0, atol=0)
 
 
-def test_the_last_figures_in_the_log_are_those_of_the_best_trial(lay_out, capsys):
+def test_the_last_figures_in_the_log_are_those_of_the_best_trial(searched):
     """
     SageMaker takes the last match of each expression; the test split is measured once.
     """
-    best = search(lay_out("search")).best
-    log = capsys.readouterr().out
+    _, tuning, log = searched
 
     for name, expression in METRIC_DEFINITIONS.items():
         last = re.findall(expression, log)[-1]
-        if name in best.metrics:
-            assert float(last) == pytest.approx(best.metrics[name], rel=0.01, abs=1e-4), name
+        if name in tuning.best.metrics:
+            assert float(last) == pytest.approx(tuning.best.metrics[name], rel=0.01, abs=1e-4), name
     assert len(re.findall(METRIC_DEFINITIONS["test_accuracy"], log)) == 1
-    assert len(re.findall(r"^trial=\d epoch=", log, re.MULTILINE)) == 4 * int(QUICK["epochs"])
-    assert re.search(r"^trial=4/4 completed valid_loss=[\d.]+ lr=[\d.]+ .*; best trial=", log, re.M)
+    epochs = re.findall(r"^trial=\d epoch=", log, re.MULTILINE)
+    assert len(epochs) == TRIALS * int(QUICK["epochs"])
+    ended = r"^trial=7/7 completed valid_loss=[\d.]+ lr=[\d.]+ .*; best trial="
+    assert re.search(ended, log, re.MULTILINE)
 
 
-def test_pictures_pass_through_the_backbone_once(lay_out, capsys):
+def test_pictures_pass_through_the_backbone_once(searched):
     """
     In the whole search: not once a trial.
     """
-    search(lay_out("search"))
+    assert searched[2].count("views of each to train on") == 1
 
-    assert capsys.readouterr().out.count("views of each to train on") == 1
+
+def test_what_a_search_tells_is_what_aws_would_answer(searched, valid_answer):
+    """
+    But for what only the platform knows of a training job: its image, its role, its machines.
+    """
+    paths, _, _ = searched
+    document = json.loads((paths.output_data / "tuning.json").read_text())
+    unknown = "TrainingJobDefinition"
+
+    told = {name: value for name, value in document["Tuning"].items() if name != unknown}
+    valid_answer("DescribeHyperParameterTuningJob", told)
+    for job in document["TrainingJobs"]:
+        valid_answer("DescribeTrainingJob", job)
+    assert told["TrainingJobStatusCounters"]["Completed"] == TRIALS
+    names = [job["TrainingJobName"] for job in document["TrainingJobs"]]
+    assert list(document["Curves"]) == names == sorted(names)
+    assert document["Tuning"]["BestTrainingJob"]["TrainingJobName"] in names
 
 
 def test_what_the_backbone_depends_on_can_be_searched(lay_out, capsys):
@@ -156,7 +202,7 @@ def test_what_the_backbone_depends_on_can_be_searched(lay_out, capsys):
     document = grid(image_size=["32", "48"], lr=["0.01", "0.1"])
     static = {name: value for name, value in QUICK.items() if name != "image-size"}
     raw = static | {SEARCH_HYPERPARAMETER: json.dumps(document)}
-    paths = lay_out("search")
+    paths = lay_out()
     search_main.main(paths, search_request.read(raw), 1, Stop())
 
     assert len(told(paths).trials) == 4
@@ -170,7 +216,7 @@ def test_a_failing_trial_counts_and_the_search_goes_on(lay_out):
     """
     Its reason is kept; the best of the others is the job's.
     """
-    tuning = search(lay_out("search"), grid(amp=["off", "fp16"]))
+    tuning = search(lay_out(), grid(amp=["off", "fp16"]))
 
     states = {trial.values["amp"]: trial for trial in tuning.trials}
     assert states["off"].state == "Completed"
@@ -185,7 +231,7 @@ def test_a_search_without_any_success_fails_with_the_first_reason(lay_out):
     After five trials, as AWS gives up; tuning.json is there all the same.
     """
     document = grid(amp=["fp16"], lr=[str(number / 100) for number in range(1, 9)])
-    paths = lay_out("search")
+    paths = lay_out()
 
     with pytest.raises(TuningError, match=r"no trial succeeded after 5\. The first.*fp16 needs"):
         search(paths, document)
@@ -193,52 +239,53 @@ def test_a_search_without_any_success_fails_with_the_first_reason(lay_out):
     assert not list(paths.model.glob("*"))
 
 
-@pytest.mark.parametrize("strategy", ["Random", "Bayesian"])
-@pytest.mark.parametrize("looks", [20, 57, 75])
-def test_a_stopped_search_goes_on_to_the_same_end(lay_out, stop_after, looks, strategy):
+@pytest.mark.parametrize("looks", [20, 70, 105])
+def test_a_stopped_search_goes_on_to_the_same_end(searched, lay_out, stop_after, looks):
     """
     Stopped while features are computed, in a trial, or later: the same trials, the same model.
     """
-    document = SEARCH | {"Strategy": strategy}
-    whole = search(lay_out("whole"), document)
-    broken = lay_out("broken")
-    stopped = search(broken, document, stop_after(looks))
-    again = search(broken, document)
+    whole, tuning, _ = searched
+    broken = lay_out()
+    stopped = search(broken, stop=stop_after(looks))
+    again = search(broken)
 
     assert stopped.status == "Stopped"
-    assert len(stopped.trials) < len(whole.trials)
-    names = {trial.name.rpartition("-")[2] for trial in again.trials}
-    assert len(names) == 4
-    assert [*map(without_times, again.trials)] == [*map(without_times, whole.trials)]
-    made, own = (trained.load(lay_of(broken, name).model)[0] for name in ("whole", "broken"))
-    torch.testing.assert_close(made.state_dict(), own.state_dict(), rtol=0, atol=0)
+    assert len(stopped.trials) < TRIALS
+    assert [*map(without_times, again.trials)] == [*map(without_times, tuning.trials)]
+    torch.testing.assert_close(weights(whole), weights(broken), rtol=0, atol=0)
 
 
-def test_a_finished_search_that_is_started_again_runs_no_trial(lay_out, capsys):
+def test_a_finished_search_that_is_started_again_runs_no_trial(searched, capsys):
     """
     A restart between the end and the upload leaves the same.
     """
-    paths = lay_out("search")
-    first = search(paths)
-    capsys.readouterr()
+    paths, tuning, _ = searched
 
-    assert search(paths) == first
+    assert search(paths) == tuning
     assert "trial=1 epoch=" not in capsys.readouterr().out
 
 
-def test_the_record_of_another_search_is_refused(lay_out):
+def test_the_record_of_another_search_is_refused(searched):
     """
-    What differs is named; a larger limit is not another search.
+    What differs is named.
     """
-    paths = lay_out("search")
-    search(paths)
-    more = SEARCH | {"ResourceLimits": {"MaxNumberOfTrainingJobs": 5}}
+    paths, _, _ = searched
 
-    assert len(search(paths, more).trials) == 5
     with pytest.raises(TuningError, match="of another search: RandomSeed"):
         search(paths, SEARCH | {"RandomSeed": 2})
     with pytest.raises(TuningError, match="of another search: epochs"):
         search(paths, epochs="4")
+
+
+def test_a_search_can_be_given_more_trials(lay_out):
+    """
+    A larger limit is not another search: it goes on after the last trial.
+    """
+    paths = lay_out()
+    search(paths, SEARCH | {"ResourceLimits": {"MaxNumberOfTrainingJobs": 1}})
+    few = search(paths, SEARCH | {"ResourceLimits": {"MaxNumberOfTrainingJobs": 2}})
+
+    assert [trial.name for trial in few.trials] == ["search-001", "search-002"]
 
 
 def test_a_trial_that_does_worse_than_the_others_is_cut_short(lay_out):
@@ -247,7 +294,7 @@ def test_a_trial_that_does_worse_than_the_others_is_cut_short(lay_out):
     """
     values = ["0.05", "0.06", "0.07", "0.08", "0.0000001"]
     document = grid(lr=values) | {"TrainingJobEarlyStoppingType": "Auto"}
-    tuning = search(lay_out("search"), document | {"RandomSeed": 4}, epochs="6")
+    tuning = search(lay_out(), document | {"RandomSeed": 4}, epochs="6")
 
     cut = [trial for trial in tuning.trials if trial.state == "Stopped"]
     assert all(0 < len(trial.curve) < 6 for trial in cut)
@@ -259,7 +306,7 @@ def test_time_that_is_up_ends_the_trial_that_runs(lay_out):
     MaxRuntimeInSeconds is honoured between two steps, and the model is that of the epochs so far.
     """
     limits = {"MaxNumberOfTrainingJobs": 9, "MaxParallelTrainingJobs": 1, "MaxRuntimeInSeconds": 2}
-    paths = lay_out("search")
+    paths = lay_out()
     tuning = search(paths, SEARCH | {"ResourceLimits": limits}, epochs="100000")
 
     assert [trial.state for trial in tuning.trials] == ["Stopped"]

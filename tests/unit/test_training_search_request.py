@@ -108,7 +108,7 @@ def test_text_that_is_no_json_is_refused():
     """
     The place is named.
     """
-    with pytest.raises(KennelError, match="kennel-tuning is not JSON: .*char 1"):
+    with pytest.raises(KennelError, match=r"kennel-tuning is not JSON: .*char 1"):
         search_request.read({SEARCH_HYPERPARAMETER: "{lr"})
 
 
