@@ -334,11 +334,12 @@ def program(paths, text):
 
 
 WAITING = """
-import pathlib, signal, sys
+import pathlib, signal, sys, time
 stopped = []
 signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
 print("ready", sys.argv[1:], flush=True)
-signal.pause()
+while not stopped:  # and not pause(), for the signal may come before it
+    time.sleep(0.01)
 pathlib.Path(__file__).with_name("saved").write_text(f"stopped {len(stopped)} times")
 """
 
