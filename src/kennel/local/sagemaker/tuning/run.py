@@ -9,6 +9,7 @@ goes on where this one was killed. What to do is decided in kennel.tuning and in
 
 import logging
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -23,7 +24,7 @@ from kennel.local.sagemaker.tags import Tags
 from kennel.local.sagemaker.training.jobs import TrainingJobs
 from kennel.local.sagemaker.training.metrics import regex
 from kennel.local.sagemaker.training.record import Closing
-from kennel.local.sagemaker.tuning import definition, launched, progress
+from kennel.local.sagemaker.tuning import checks, definition, launched, progress
 from kennel.local.sagemaker.tuning.objective import Curve
 from kennel.local.sagemaker.tuning.record import Record, summaries
 from kennel.local.wire.context import REGION
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 POLL_S = 0.1  # between two looks at the training jobs
+LONGEST_POLL_S = 1.0
+RESTS = 3  # times as long as a look took: hundreds of training jobs must not keep a core busy
 RETRY_S = 5.0  # until there may be room on the disk again
 UNIQUE_BYTES = 4  # of a training job's name, written as eight hexadecimal digits
 
@@ -70,9 +73,12 @@ class Run:
     def _settle(self) -> None:
         with suppress(Closing):
             REGION.set(self.record.read()[LOCAL]["Region"])
+            looked = time.monotonic()
             while not self._has_ended():
-                if self.platform.closing.wait(POLL_S):
+                rest_s = RESTS * (time.monotonic() - looked)
+                if self.platform.closing.wait(min(max(POLL_S, rest_s), LONGEST_POLL_S)):
                     return
+                looked = time.monotonic()
 
     def _has_ended(self) -> bool:
         """Take the next step; return whether that was the last."""
@@ -107,8 +113,15 @@ class Run:
             self._curves.pop(name, None)
         return self.record.change(lambda tuning: launched.settled(tuning, ended, now()))
 
+    @cached_property
+    def _compares_curves(self) -> bool:
+        asked = checks.configuration(self.record.read())
+        return asked.early_stopping or asked.halving is not None
+
     def _curve(self, tuning: Document, summary: Document) -> tuple[float, ...]:
-        """Return the objective of a training job so far."""
+        """Return the objective of a training job so far; nothing where no trial is judged by it."""
+        if not self._compares_curves:  # and a job may print a value for every step
+            return ()
         name = summary["TrainingJobName"]
         if name not in self._curves:
             metric = definition.objective(tuning)["MetricName"]
@@ -203,10 +216,11 @@ class Run:
 
     def _end(self, tuning: Document) -> bool:
         """Stop the training jobs that still run; return whether there were none any more."""
-        left = launched.unsettled(tuning)
-        for entry in left:
-            self._stop(entry["Name"])
-        if not left:
-            known = summaries(self.platform.resources, tuning)
-            self.record.change(lambda tuning: progress.ended(tuning, known, now()))
-        return not left
+        known = summaries(self.platform.resources, tuning)
+        for one in known:
+            if one["TrainingJobStatus"] == "InProgress":
+                self._stop(one["TrainingJobName"])
+        if launched.unsettled(tuning):
+            return False
+        self.record.change(lambda tuning: progress.ended(tuning, known, now()))
+        return True
