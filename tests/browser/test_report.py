@@ -1,20 +1,24 @@
 """A tuning job's report in a real browser: no network, nothing too wide, everything by keys."""
 
+from dataclasses import replace
+
 import pytest
 
 from kennel.tuning.report import html
 
 IMPORTANCES = {"lr": 0.7, "momentum": 0.2, "batch-size": 0.1}
+PARTS = ("train", "valid", "test")
 SHOWN = """
     const tip = document.querySelector('.tip');
     return tip.hidden ? null : tip.textContent;
 """
 COLUMN = """
-    const rows = [...document.querySelectorAll('table.sortable tbody tr')];
+    const rows = [...document.querySelector('table.sortable').tBodies[0].rows];
     return rows.map((row) => row.cells[arguments[0]].textContent);
 """
 SORTED = """
-    return [...document.querySelectorAll('table.sortable th')].map((th) => th.ariaSort);
+    return [...document.querySelectorAll('table.sortable')[0].querySelectorAll('th')]
+        .map((th) => th.ariaSort);
 """
 
 
@@ -76,6 +80,51 @@ def test_no_page_is_wider_than_its_window(browser, report, count, width):
 
     assert wide == []
     assert browser.run("return document.documentElement.scrollWidth") <= width
+
+
+def test_paper_has_room_for_every_metric_of_a_real_job(browser, report, searched):
+    """
+    Upright A4 leaves 680 px between its margins, no box scrolls there, and kennel prints eight.
+    """
+    names = ["images_per_s", "lr", *(f"{a}_{b}" for a in PARTS for b in ("accuracy", "loss"))]
+    trials = tuple(
+        replace(trial, name=f"{'n' * 20}-{n:03}-0123abcd", metrics=dict.fromkeys(names, n / 321))
+        for n, trial in enumerate(searched(12).trials)
+    )
+    browser.open(report(12, trials=trials, metric="valid_accuracy"))
+    browser.size(680)
+    browser.media("print")
+    ends = browser.run("""
+        const tables = [...document.querySelectorAll('table')];
+        return tables.map((table) => table.getBoundingClientRect().right);
+    """)
+
+    assert max(ends) <= 680
+
+
+def test_no_word_of_a_table_is_broken_on_a_phone(browser, report):
+    """
+    A table that has no room scrolls instead.
+    """
+    browser.size(360)
+    browser.open(report(12))
+    broken = browser.run(r"""
+        const lines = (node, from, to) => {
+            const range = document.createRange();
+            range.setStart(node, from);
+            range.setEnd(node, to);
+            return range.getClientRects().length;
+        };
+        const words = (node) => [...node.data.matchAll(/[\w.]+/g)]
+            .filter((word) => lines(node, word.index, word.index + word[0].length) > 1)
+            .map((word) => word[0]);
+        return [...document.querySelectorAll('.scroll :is(th, td)')]
+            .flatMap((cell) => [...cell.childNodes])
+            .filter((node) => node.nodeType === Node.TEXT_NODE)
+            .flatMap(words);
+    """)
+
+    assert broken == []
 
 
 def test_text_in_charts_keeps_its_size_on_a_phone(browser, report):
@@ -195,7 +244,7 @@ def test_arrows_walk_through_a_chart(browser, report):
     assert second.startswith("Trial 2:")
     assert heard.startswith("Trial 2:")
     assert last.startswith("Trial 12:")
-    assert lit == 1
+    assert lit == 2  # among the trials, among their metrics
     assert browser.run(SHOWN) is None
 
 

@@ -83,7 +83,7 @@ def test_five_hundred_trials_are_less_than_a_megabyte(searched):
     text = html(searched(500), {"lr": 1.0})
 
     assert len(text.encode()) < MEGABYTE
-    assert text.count("<tr data-key=") == 500
+    assert text[: text.index("All metrics")].count("<tr data-key=") == 500
     assert {int(key) for key in re.findall(r'<use[^>]* data-key="(\d+)"', text)} == set(
         range(1, 501)
     )
@@ -171,13 +171,40 @@ def test_trials_stand_in_the_table_best_first(searched):
     """
     tuning = searched(30, maximize=False)
     text = html(tuning)
-    body = text[text.index('class="sortable"') :]
+    body = text[text.index('class="sortable"') : text.index("All metrics")]
     keys = [int(key) for key in re.findall(r'<tr data-key="(\d+)"', body)]
     objectives = [tuning.trials[key - 1].objective for key in keys]
     known = [value for value in objectives if value is not None]
 
     assert objectives == [*sorted(known), *[None] * (30 - len(known))]
     assert re.search(r'<th [^>]*aria-sort="ascending"[^>]*>accuracy', body)
+
+
+def test_a_metric_may_be_called_as_a_hyperparameter(searched):
+    """
+    kennel's own training prints the rate that it came to as lr; that has a table of its own.
+    """
+    trials = of(0.5, 0.6)
+    trials = tuple(replace(trial, metrics={"accuracy": 0.5, "lr": 7e-6}) for trial in trials)
+    tables = html(searched(0, ranges=(LR,), trials=trials)).split('class="sortable"')[1:]
+    found = [re.findall(r'<th scope="col" class="number"[^>]*>(.*?)</th>', each) for each in tables]
+
+    assert found == [["Trial", "accuracy", "lr", "Time"], ["Trial", "accuracy", "lr"]]
+
+
+def test_a_trial_of_one_epoch_is_a_dot_among_the_curves(searched):
+    """
+    Hyperband stops most trials there; they are part of what was seen.
+    """
+    trials = tuple(
+        replace(trial, curve=curve)
+        for trial, curve in zip(of(0.5, 0.6), [(0.5,), (0.4, 0.6)], strict=True)
+    )
+    drawn = html(searched(0, ranges=(LR,), trials=trials)).split("Learning curves</figcaption>")[1]
+    drawn = drawn[: drawn.index("</figure>")]
+
+    assert re.findall(r'<use [^>]*data-key="(\d+)"', drawn) == ["1"]
+    assert re.findall(r'<polyline [^>]*data-key="(\d+)"', drawn) == ["2"]
 
 
 def test_failures_are_named_once_with_their_trials(searched):
@@ -239,6 +266,16 @@ def test_what_is_close_is_called_no_clear_win(searched):
     assert far[1].startswith("A clear win")
 
 
+def test_what_is_equal_is_only_the_first_of_them(searched):
+    """
+    Nothing is said to be 0 above something.
+    """
+    same = judgement(searched(0, ranges=(LR,), trials=of(0.1, 0.1, 0.1, 0.05, 0.1)))
+
+    assert same[0].startswith("No clear win: 3 other trials of 5 came to the very same value")
+    assert not [sentence for sentence in same if re.search(r"\b0 (above|of it)", sentence)]
+
+
 def test_a_best_value_at_the_end_of_its_range_is_said(searched):
     """
     On the scale that is searched: 0.0011 is at the end of 0.001 to 0.1, and 0.01 its middle.
@@ -272,9 +309,13 @@ def test_importances_are_drawn_or_said_to_be_missing(searched):
     """
     drawn = Document(html(searched(10), {"lr": 0.2, "momentum": 0.8})).text
     missing = Document(html(searched(10))).text
+    few = Document(html(searched(0, trials=of(0.5, 0.6)))).text
+    same = Document(html(searched(0, trials=of(*[0.5] * 6)))).text
 
     assert re.search(r"momentum\s+80%\s+lr\s+20%", drawn)
-    assert "Not estimated" in missing
+    assert "Not estimated: Optuna and scikit-learn were not there" in missing
+    assert "Not estimated: 2 trials with an objective, of 5" in few
+    assert "Not estimated: all 6 trials came to the same accuracy, 0.5" in same
     assert "Not estimated" not in drawn
 
 

@@ -44,7 +44,8 @@
   const marks = new Map();
   const rows = new Map();
   for (const row of document.querySelectorAll("tr[data-key]")) {
-    rows.set(row.dataset.key, row);
+    if (!rows.has(row.dataset.key)) rows.set(row.dataset.key, []);
+    rows.get(row.dataset.key).push(row);
     row.addEventListener("pointerenter", () => light(row.dataset.key));
     row.addEventListener("pointerleave", () => light(null));
   }
@@ -59,11 +60,10 @@
   let lit = null;
   function light(key) {
     if (key === lit) return;
-    for (const mark of marks.get(lit) ?? []) mark.classList.remove("on");
-    rows.get(lit)?.classList.remove("on");
+    const mine = (key) => [...(marks.get(key) ?? []), ...(rows.get(key) ?? [])];
+    for (const each of mine(lit)) each.classList.remove("on");
     lit = key;
-    for (const mark of marks.get(lit) ?? []) mark.classList.add("on");
-    rows.get(lit)?.classList.add("on");
+    for (const each of mine(lit)) each.classList.add("on");
     main.classList.toggle("lit", marks.has(lit));
   }
 
@@ -73,7 +73,7 @@
     const name = document.createElement("b");
     name.textContent = titles.get(mark);
     tip.append(name);
-    const row = rows.get(mark.dataset.key);
+    const [row] = rows.get(mark.dataset.key) ?? [];
     if (row) tip.append(facts(row));
     tip.hidden = false;
     const width = document.documentElement.clientWidth;

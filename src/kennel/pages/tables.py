@@ -59,8 +59,8 @@ def table(
         )
         for i, column in enumerate(columns)
     )
-    return element(
-        "div",
+    return scrolled(
+        caption,
         element(
             "table",
             element("caption", caption),
@@ -68,11 +68,12 @@ def table(
             element("tbody", (line(row, columns) for row in rows)),
             class_="sortable",
         ),
-        class_="scroll",
-        role="region",
-        aria_label=caption,
-        tabindex=0,
     )
+
+
+def scrolled(name: str, content: Markup) -> Markup:
+    """Return what may be wider than the page in a box that scrolls, by keys too."""
+    return element("div", content, class_="scroll", role="region", aria_label=name, tabindex=0)
 
 
 def line(row: Row, columns: Sequence[Column]) -> Markup:

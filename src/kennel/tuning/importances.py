@@ -14,9 +14,8 @@ from optuna.trial import TrialState
 
 from kennel.errors import TuningError
 from kennel.tuning.search_space import Space, study
-from kennel.tuning.trials import Trial, Tuning
-
-LEAST_TRIALS = 5  # of fewer it is chance which hyperparameter comes out first
+from kennel.tuning.trials import Tuning
+from kennel.tuning.verdict import comparable, untold
 
 
 def importances(tuning: Tuning) -> dict[str, float]:
@@ -24,28 +23,17 @@ def importances(tuning: Tuning) -> dict[str, float]:
     Return hyperparameter → share in the differences of the objective, the largest first.
 
     Returns:
-        Shares from 0 to 1 that sum to 1. Trials that were stopped count only where too few ran to
-        their end, since their objectives are of fewer epochs.
+        Shares from 0 to 1 that sum to 1.
 
     Raises:
         TuningError: Too few trials succeeded, all came to the same, or scikit-learn is missing.
     """
     if find_spec("sklearn") is None:
-        raise TuningError("importances need scikit-learn", remedy="pip install scikit-learn")
-    trials = _comparable(tuning.trials)
-    if len(trials) < LEAST_TRIALS:
-        raise TuningError(
-            f"importances of {len(trials)} trials with an objective",
-            expected=f"at least {LEAST_TRIALS}",
-            remedy="a tuning job of more trials",
-        )
-    if len({trial.objective for trial in trials}) == 1:
-        raise TuningError(
-            f"all {len(trials)} trials came to the same {tuning.metric}, {trials[0].objective}",
-            expected="objectives that differ",
-        )
+        raise TuningError("importances need scikit-learn", remedy="pip install 'kennel[local]'")
+    if why := untold(tuning):
+        raise TuningError(f"no importances: {why}", remedy="a tuning job of more trials")
     space, known = Space(tuning.ranges), study(RandomSampler(0), maximize=tuning.maximize)
-    for trial in trials:
+    for trial in comparable(tuning):
         if parameters := space.parameters(trial.values):
             known.add_trial(
                 optuna.create_trial(
@@ -56,9 +44,3 @@ def importances(tuning: Tuning) -> dict[str, float]:
                 )
             )
     return dict(get_param_importances(known, evaluator=FanovaImportanceEvaluator(seed=0)))
-
-
-def _comparable(trials: tuple[Trial, ...]) -> list[Trial]:
-    succeeded = [trial for trial in trials if trial.succeeded]
-    whole = [trial for trial in succeeded if trial.state == "Completed"]
-    return whole if len(whole) >= LEAST_TRIALS else succeeded

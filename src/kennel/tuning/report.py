@@ -12,9 +12,9 @@ from kennel.pages.markup import Markup, element
 from kennel.pages.page import page, section
 from kennel.pages.words import duration, moment, number
 from kennel.tuning import report_charts as charts
-from kennel.tuning.report_tables import facts, failures, settings, short, trials
+from kennel.tuning.report_tables import facts, failures, metrics, settings, short, trials
 from kennel.tuning.trials import Tuning
-from kennel.tuning.verdict import judgement, states, without_best
+from kennel.tuning.verdict import judgement, states, untold, without_best
 
 
 def html(tuning: Tuning, importances: Mapping[str, float] | None = None) -> str:
@@ -38,7 +38,7 @@ def html(tuning: Tuning, importances: Mapping[str, float] | None = None) -> str:
             charts.slices(tuning, importances or {}),
         ),
         drawn("While they trained", charts.curves(tuning)),
-        section("Trials", trials(tuning)) if tuning.trials else None,
+        section("Trials", trials(tuning), metrics(tuning)) if tuning.trials else None,
         failures(tuning),
         section("What was asked for", settings(tuning)),
     )
@@ -111,23 +111,13 @@ def cost(tuning: Tuning) -> Markup:
     return facts(known)
 
 
-def why_no(importances: Mapping[str, float] | None) -> Markup | None:
-    """Say how to read the importances, or why there are none."""
-    if importances:
-        return element(
-            "p",
-            "Estimated from these trials: a hint where they are few, or hardly vary in a value.",
-            class_="note",
-        )
-    return None
-
-
 def hint(tuning: Tuning, importances: Mapping[str, float] | None) -> Markup | None:
     """Say how to read the importances, or why there are none where a reader would look for them."""
     if importances:
         words = "Estimated from these trials: a hint where they are few, or hardly vary in a value."
     elif sum(trial.succeeded for trial in tuning.trials) >= charts.FEW:
-        words = "Not estimated: too few trials to tell, or Optuna and scikit-learn were not there."
+        missing = "Optuna and scikit-learn were not there: pip install 'kennel[local]'"
+        words = f"Not estimated: {untold(tuning) or missing}."
     else:
         return None
     return element("p", words, class_="note")

@@ -122,15 +122,16 @@ def spread(number_: int) -> float:
 
 def curves(tuning: Tuning) -> Markup | None:
     """Draw how the objective came about in each trial, epoch by epoch."""
-    known = [(n, t) for n, t in numbered(tuning) if sum(map(isfinite, t.curve)) >= FEW]
-    if not known:
+    known = [(n, t) for n, t in numbered(tuning) if any(map(isfinite, t.curve))]
+    longest = max((len(trial.curve) for _, trial in known), default=0)
+    if longest < FEW:
         return None
     whole = scale(tuning)
     best = tuning.best
     values = [value for _, trial in known for value in trial.curve if isfinite(value)]
     y = objective(whole.axis.label, values, maximize=tuning.maximize)
-    lines = [
-        Line(
+    marks = [
+        curve_of(
             thinned(trial.curve),
             title_of(n, trial),
             n,
@@ -140,21 +141,27 @@ def curves(tuning: Tuning) -> Markup | None:
         for n, trial in sorted(known, key=lambda each: each[1] == best)
     ]
     title = "Learning curves"
-    longest = max(len(trial.curve) for _, trial in known)
     return figure(
         title,
         plot(
             title,
-            f"{y.axis.label} of {counted(len(lines), 'trial')} over up to {longest} epochs.",
+            f"{y.axis.label} of {counted(len(marks), 'trial')} over up to {longest} epochs.",
             Axis("epoch", linear(1, longest, whole=True)),
             y.axis,
-            lines,
+            marks,
         ),
         colours(whole),
         "The thick line is the best trial's; dashed ones have no objective at their end."
-        if any("dashed" in line.look for line in lines)
+        if any("dashed" in mark.look for mark in marks)
         else "The thick line is the best trial's.",
     )
+
+
+def curve_of(points: list[tuple[float, float]], title: str, number_: int, look: str) -> Line | Dot:
+    """Return a trial's line, a dot where it has but one epoch."""
+    if len(points) >= FEW:
+        return Line(points, title, number_, look)
+    return Dot(*points[0], title, number_, "open" if look == "dashed" else look)
 
 
 def importance_bars(importances: Mapping[str, float]) -> Markup | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kennel.pages.markup import Content, Markup, element
 from kennel.pages.page import section
-from kennel.pages.tables import Cell, Column, Row, table
+from kennel.pages.tables import Cell, Column, Row, scrolled, table
 from kennel.pages.words import counted, duration, listed, number
 from kennel.tuning import report_charts as charts
 from kennel.tuning.ranges import Categorical, Range, scaling
@@ -28,20 +28,16 @@ def facts(known: Mapping[str, Content]) -> Markup:
 
 def trials(tuning: Tuning) -> Markup:
     """Return the table of all trials, the best one first."""
-    others = sorted({name for trial in tuning.trials for name in trial.metrics} - {tuning.metric})
     billed = any(trial.billable_s is not None for trial in tuning.trials)
     columns = [
         Column("Trial", numeric=True),
         Column("Status"),
         Column(tuning.metric, numeric=True),
         *(Column(each.name, numeric=is_numeric(each)) for each in tuning.ranges),
-        *(Column(name, numeric=True) for name in others),
         Column("Time", numeric=True),
         *([Column("Billable", numeric=True)] if billed else []),
         Column("Training job"),
     ]
-    ended = charts.succeeded(tuning)[::-1]
-    rest = [each for each in charts.numbered(tuning) if not each[1].succeeded]
     rows = [
         Row(
             [
@@ -49,19 +45,56 @@ def trials(tuning: Tuning) -> Markup:
                 Cell(status(trial, tuning)),
                 measure(trial.objective, charts.DIGITS),
                 *(chosen(each, trial) for each in tuning.ranges),
-                *(measure(trial.metrics.get(name), charts.DIGITS) for name in others),
                 lasting(trial.seconds),
                 *([lasting(trial.billable_s)] if billed else []),
                 Cell(trial.name),
             ],
             n,
-            "best" if trial == tuning.best else "bad" if trial.state == "Failed" else "",
+            look(trial, tuning),
         )
-        for n, trial in [*ended, *rest]
+        for n, trial in best_first(tuning)
     ]
-    order = "descending" if tuning.maximize else "ascending"
     caption = f"{counted(len(rows), 'trial')}, the best first"
-    return table(caption, columns, rows, ordered=(2, order))
+    return table(caption, columns, rows, ordered=(2, direction(tuning)))
+
+
+def metrics(tuning: Tuning) -> Markup | None:
+    """Return the table of what trials measured besides; a metric may be called as a range is."""
+    others = sorted({name for trial in tuning.trials for name in trial.metrics} - {tuning.metric})
+    if not others:
+        return None
+    names = [tuning.metric, *others]
+    rows = [
+        Row(
+            [
+                Cell(n, n),
+                measure(trial.objective, charts.DIGITS),
+                *(measure(trial.metrics.get(name), charts.DIGITS) for name in others),
+            ],
+            n,
+            look(trial, tuning),
+        )
+        for n, trial in best_first(tuning)
+        if trial.metrics
+    ]
+    columns = [Column("Trial", numeric=True), *(Column(name, numeric=True) for name in names)]
+    return table("All metrics, as printed last", columns, rows, ordered=(1, direction(tuning)))
+
+
+def best_first(tuning: Tuning) -> list[charts.Numbered]:
+    """Return the trials with their numbers, those without an objective last."""
+    rest = [each for each in charts.numbered(tuning) if not each[1].succeeded]
+    return [*charts.succeeded(tuning)[::-1], *rest]
+
+
+def direction(tuning: Tuning) -> str:
+    """Return in which order objectives stand when the best comes first."""
+    return "descending" if tuning.maximize else "ascending"
+
+
+def look(trial: Trial, tuning: Tuning) -> str:
+    """Return the class of a trial's row."""
+    return "best" if trial == tuning.best else "bad" if trial.state == "Failed" else ""
 
 
 def is_numeric(searched: Range) -> bool:
@@ -178,16 +211,21 @@ def searched_row(searched: Range) -> tuple[str, str, str]:
 
 def listing(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
     """Return a small table under its caption; the first cell of a row names it."""
-    return element(
-        "table",
-        element("caption", caption),
-        element("thead", element("tr", (element("th", each, scope="col") for each in headings))),
+    return scrolled(
+        caption,
         element(
-            "tbody",
-            (
-                element("tr", element("th", first, scope="row"), (element("td", x) for x in rest))
-                for first, *rest in rows
+            "table",
+            element("caption", caption),
+            element("thead", element("tr", (element("th", x, scope="col") for x in headings))),
+            element(
+                "tbody",
+                (
+                    element(
+                        "tr", element("th", first, scope="row"), (element("td", x) for x in rest)
+                    )
+                    for first, *rest in rows
+                ),
             ),
+            class_="plain",
         ),
-        class_="plain",
     )

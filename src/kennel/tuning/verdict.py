@@ -15,6 +15,7 @@ from kennel.tuning.trials import Trial, Tuning
 # What is nearer to the best than this part of the middle half's width counts as equal to it.
 TIE = 0.1
 ENOUGH = 4  # trials, for quartiles to mean something
+TELLING = 5  # trials; of fewer it is chance which hyperparameter seems to matter most
 # A best value in this part at either end of its range may have a better one beyond it.
 EDGE = 0.05
 # A best trial among this last part of the trials says that the search was still improving.
@@ -40,6 +41,12 @@ def compared(tuning: Tuning) -> Iterator[str]:
     ranked = objectives(tuning)
     if len(ranked) < 2:  # noqa: PLR2004 - one has no other to be compared with
         yield "It is the only trial that ended with a value: there is nothing to compare it with."
+        return
+    if same := ranked.count(ranked[0]) - 1:
+        yield (
+            f"No clear win: {counted(same, 'other trial')} of {len(ranked)} came to the very same "
+            "value, and this is only the first of them."
+        )
         return
     word = "above" if tuning.maximize else "below"
     lead, middle = abs(ranked[0] - ranked[1]), abs(ranked[0] - median(ranked))
@@ -99,6 +106,27 @@ def at_edges(tuning: Tuning, best: Trial) -> Iterator[str]:
             f"{each.name} = {number(found)} is at the {end} end of its range ({number(each.low)} "
             f"to {number(each.high)}): better values may lie beyond it."
         )
+
+
+def comparable(tuning: Tuning) -> list[Trial]:
+    """
+    Return the trials whose objectives tell what matters.
+
+    Those that were stopped, whose objectives are of fewer epochs, only where too few others are.
+    """
+    succeeded = [trial for trial in tuning.trials if trial.succeeded]
+    whole = [trial for trial in succeeded if trial.state == "Completed"]
+    return whole if len(whole) >= TELLING else succeeded
+
+
+def untold(tuning: Tuning) -> str:
+    """Say why the trials do not tell what matters; nothing where they do."""
+    found = [trial.objective for trial in comparable(tuning)]
+    if len(found) < TELLING:
+        return f"{counted(len(found), 'trial')} with an objective, of {TELLING} that it takes"
+    if len(set(found)) == 1:
+        return f"all {len(found)} trials came to the same {tuning.metric}, {number(found[0] or 0)}"
+    return ""
 
 
 def states(trials: Sequence[Trial]) -> str:
