@@ -209,6 +209,49 @@ def test_impossible_requests_are_refused(sagemaker, tuning_request, change, word
     ]
 
 
+def limited(**limits):
+    def change(request):
+        random_within(continuous("0.1", "0.5"))(request)
+        tuning_config(request)["ResourceLimits"] = limits
+
+    return change
+
+
+def large_grid(request):
+    names = ("lr", "momentum")
+    values = [str(number) for number in range(28)]
+    ranges = [{"Name": name, "Values": values} for name in names]
+    tuning_config(request)["ParameterRanges"] = {"CategoricalParameterRanges": ranges}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(
+            limited(MaxNumberOfTrainingJobs=751, MaxParallelTrainingJobs=1),
+            "MaxNumberOfTrainingJobs: 751 training jobs are asked for, and 750",
+            id="jobs",
+        ),
+        pytest.param(
+            limited(MaxNumberOfTrainingJobs=200, MaxParallelTrainingJobs=101),
+            "MaxParallelTrainingJobs: 101 training jobs are asked for, and 100",
+            id="parallel",
+        ),
+        pytest.param(large_grid, "784 training jobs are asked for", id="grid"),
+    ],
+)
+def test_no_more_is_searched_than_aws_has_quotas_for(sagemaker, tuning_request, change, words):
+    """
+    Each training job that waits is a thread of the server, too.
+    """
+    request = tuning_request("0.1")
+    change(request)
+
+    with pytest.raises(sagemaker.exceptions.ResourceLimitExceeded) as caught:
+        sagemaker.create_hyper_parameter_tuning_job(**request)
+    assert words in caught.value.response["Error"]["Message"]
+
+
 @pytest.fixture
 def code_of():
     """Return the error code of a call."""

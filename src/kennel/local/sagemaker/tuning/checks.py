@@ -8,13 +8,14 @@ strategy, the ranges and what ends the search are judged by kennel.tuning.
 from collections.abc import Mapping
 from typing import Any
 
-from kennel.contract import MAX_HYPERPARAMETERS
+from kennel.contract import MAX_HYPERPARAMETERS, MAX_PARALLEL_TRIALS, MAX_TRIALS
 from kennel.errors import TuningError
 from kennel.local.resources import Document
 from kennel.local.sagemaker.names import TUNING_JOB, invalid, not_here
 from kennel.local.sagemaker.training.checks import missing
 from kennel.local.sagemaker.training.metrics import compiled
 from kennel.local.sagemaker.tuning import definition, progress
+from kennel.local.wire.errors import ApiError
 from kennel.tuning import ranges
 from kennel.tuning.configuration import Configuration, read
 
@@ -31,7 +32,7 @@ def check(request: Request, parents: Mapping[str, Document | None]) -> None:
         parents: The tuning jobs of WarmStartConfig, by name; None when there is no such job.
 
     Raises:
-        ApiError: ``ValidationException``.
+        ApiError: ``ValidationException``, or ``ResourceLimitExceeded``.
     """
     check_parts(request)
     check_objective(request)
@@ -100,8 +101,10 @@ def check_hyperparameters(request: Request, tuned: list[str]) -> None:
 
 
 def check_limits(asked: Configuration) -> None:
-    """Ask for no more training jobs at a time than in all, and for enough to try."""
+    """Ask for no more training jobs at a time than in all, for enough to try, within quotas."""
     jobs, parallel, size = asked.limits.jobs, asked.limits.parallel, ranges.size(asked.ranges)
+    check_quota("MaxNumberOfTrainingJobs", size if jobs is None else jobs, MAX_TRIALS)
+    check_quota("MaxParallelTrainingJobs", parallel, MAX_PARALLEL_TRIALS)
     if jobs is not None and parallel > jobs:
         raise invalid(
             f"MaxParallelTrainingJobs ({parallel}) cannot be greater than MaxNumberOfTrainingJobs"
@@ -112,6 +115,23 @@ def check_limits(asked: Configuration) -> None:
             "You don't have enough combinations of hyperparameter ranges. The total number of"
             f" hyperparameter combinations for the provided ranges [{size}] must be equal or"
             f" greater than the value of MaxNumberOfJobs, [{jobs}]. Provide additional ranges."
+        )
+
+
+def check_quota(member: str, count: int | None, quota: int) -> None:
+    """
+    Ask for no more than the highest quota that AWS gives.
+
+    Args:
+        count: What is asked for; without MaxNumberOfTrainingJobs, as many as a grid has.
+
+    Raises:
+        ApiError: ``ResourceLimitExceeded``.
+    """
+    if count is not None and count > quota:
+        raise ApiError(
+            "ResourceLimitExceeded",
+            f"{member}: {count} training jobs are asked for, and {quota} are AWS's quota.",
         )
 
 
