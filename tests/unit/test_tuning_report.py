@@ -319,6 +319,16 @@ def test_importances_are_drawn_or_said_to_be_missing(searched):
     assert "Not estimated" not in drawn
 
 
+def test_one_job_for_all_trials_is_paid_for_once(searched):
+    """
+    A search inside one job has trials that nobody is billed for.
+    """
+    trials = tuple(replace(trial, billable_s=None) for trial in searched(4).trials)
+    text = Document(html(searched(0, trials=trials), billable_s=200.0)).text
+
+    assert re.search(r"Billable, one job for all\s+3 min 20 s", text)
+
+
 def test_spot_savings_are_said(searched):
     """
     What was not paid for, of trials whose billable seconds are known.

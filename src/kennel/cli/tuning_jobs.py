@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,13 +49,13 @@ def _read(aws: Aws, name: str) -> tuple[Tuning, Job]:
     return reader.read(), reader.job
 
 
-def _named(args: argparse.Namespace, status: str | None = None) -> tuple[Aws, str]:
-    """Return AWS and the name that was given, or else that of the newest."""
+def _named(args: argparse.Namespace) -> tuple[Aws, str]:
+    """Return AWS and the name that was given, or else that of the latest."""
     aws = context.aws(context.settings(args))
     if args.job:
         return aws, args.job
-    name = tunings.latest(aws.sagemaker, status=status)
-    show.talk(f"{'the newest' if status else 'the latest'} tuning job: {name}")
+    name = tunings.latest(aws.sagemaker)
+    show.talk(f"the latest tuning job: {name}")
     return aws, name
 
 
@@ -87,7 +88,8 @@ def _about(summary: Answer) -> tuple[str, str, str]:
 @explained()
 def stop(args: argparse.Namespace) -> int:
     """Stop a tuning job, and the trials that run."""
-    aws, name = _named(args, "InProgress")
+    aws = context.aws(context.settings(args))
+    name = args.job or tunings.running(aws.sagemaker)
     found = tunings.find(aws.sagemaker, name)
     status = tunings.status_of(found.described)
     if status in contract.TUNING_ENDED:
@@ -107,11 +109,14 @@ def report(args: argparse.Namespace) -> int:
     from kennel.tuning import report as pages  # noqa: PLC0415 - for this command alone
 
     aws, name = _named(args)
-    found = Reader(aws, name).with_curves()
+    reader = Reader(aws, name)
+    found = reader.with_curves()
+    billable_s = reader.job.billable_s if reader.job.in_job else None
     path: Path = args.output or Path(f"{name}.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(pages.html(found, _importances(found)), encoding="utf-8")
+        text = pages.html(found, _importances(found), billable_s=billable_s)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SettingsError(
             f"the report cannot be written to {path}: {error.strerror}",
@@ -144,18 +149,33 @@ def apply(args: argparse.Namespace) -> int:
     found = Reader(aws, name).read()
     best = tuned.require_best(found)
     path = args.settings or sources.find(Path.cwd()) or Path(sources.FILE_NAME)
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = path.read_bytes().decode() if path.exists() else ""  # with the line ends that it has
     after = applied(before, best.values, path)
     values = [(key, value) for key, value in best.values.items()]
     show.talk(f"of {best.name}, {found.metric} {best.objective:.6g}:\n{show.columns(values)}")
     if args.dry_run:
         show.talk(f"not written: {show.near(path)}")
         return 0
-    draft = path.with_name(f".{path.name}.new")
-    draft.write_text(after, encoding="utf-8")
-    draft.replace(path)
+    _replace(path, after)
     show.result(str(show.near(path)))
     return 0
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the settings file, whole or not at all, its mode and a link to it as they are."""
+    target = path.resolve()
+    draft = target.with_name(f".{target.name}.new")
+    try:
+        draft.write_text(text, encoding="utf-8", newline="")
+        if target.exists():
+            shutil.copymode(target, draft)
+        draft.replace(target)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise SettingsError(
+            f"{show.near(path)} cannot be written: {error.strerror}",
+            remedy="--settings FILE, or the values above by hand",
+        ) from error
 
 
 def applied(text: str, values: Mapping[str, str], path: Path) -> str:

@@ -17,19 +17,25 @@ from kennel.tuning.trials import Tuning
 from kennel.tuning.verdict import judgement, states, untold, without_best
 
 
-def html(tuning: Tuning, importances: Mapping[str, float] | None = None) -> str:
+def html(
+    tuning: Tuning,
+    importances: Mapping[str, float] | None = None,
+    *,
+    billable_s: float | None = None,
+) -> str:
     """
     Return the report, one file that asks no network for anything.
 
     Args:
         importances: Hyperparameter → its share in the differences of the objective, summing to 1;
             None where nobody could compute them.
+        billable_s: Of the one training job that ran all trials; None where each trial was one.
     """
     return page(
         f"Tuning job {tuning.name}",
         element("h1", tuning.name),
         element("p", subtitle(tuning), class_="subtitle"),
-        verdict(tuning),
+        verdict(tuning, billable_s),
         drawn("How it went", charts.history(tuning)),
         drawn("What matters", charts.importance_bars(importances or {}), hint(tuning, importances)),
         drawn(
@@ -61,7 +67,7 @@ def drawn(heading: str, *parts: Markup | None) -> Markup | None:
     return section(heading, there) if there else None
 
 
-def verdict(tuning: Tuning) -> Markup:
+def verdict(tuning: Tuning, billable_s: float | None) -> Markup:
     """Return the answer that a reader came for."""
     best = tuning.best
     if best is None:
@@ -70,7 +76,7 @@ def verdict(tuning: Tuning) -> Markup:
             "No result yet" if tuning.status == "InProgress" else "No result",
             element("p", without_best(tuning), class_="warning"),
             element("pre", element("code", reason)) if reason else None,
-            cost(tuning),
+            cost(tuning, billable_s),
         )
     place = next(n for n, trial in enumerate(tuning.trials, 1) if trial == best)
     running = tuning.status == "InProgress"
@@ -85,14 +91,14 @@ def verdict(tuning: Tuning) -> Markup:
         facts({name: short(text) for name, text in best.values.items()}),
         element("ul", (element("li", sentence) for sentence in judgement(tuning))),
         element("h3", "What it cost"),
-        cost(tuning),
+        cost(tuning, billable_s),
         element("h3", "Train with these values"),
         element("pre", element("code", f"kennel train --from-tuning {shlex.quote(tuning.name)}")),
     )
 
 
-def cost(tuning: Tuning) -> Markup:
-    """Return what the search took."""
+def cost(tuning: Tuning, billable_s: float | None) -> Markup:
+    """Return what the search took; *billable_s* as ``html`` has it."""
     trained = [trial.seconds for trial in tuning.trials if trial.seconds is not None]
     billed = [trial.billable_s for trial in tuning.trials if trial.billable_s is not None]
     most = f" of at most {tuning.limits.jobs}" if tuning.limits.jobs else ""
@@ -102,7 +108,9 @@ def cost(tuning: Tuning) -> Markup:
     if trained:
         known["Training, all trials"] = duration(sum(trained))
         known["A trial, on average"] = duration(sum(trained) / len(trained))
-    if billed:
+    if billable_s is not None:
+        known["Billable, one job for all"] = duration(billable_s)
+    elif billed:
         known["Billable"] = duration(sum(billed))
         saved = 1 - sum(billed) / (sum(trained) or 1.0)
         known |= (
