@@ -2,8 +2,6 @@
 
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 import time
@@ -11,56 +9,6 @@ import uuid
 from pathlib import Path
 
 import pytest
-
-TIMEOUT_S = 120
-VERSION = re.compile(rb"aws-cli/(\d+)\.")
-DEBIANS = Path("/usr/bin/aws")
-
-
-@pytest.fixture(scope="session")
-def run_aws(server_environment):
-    """Run version 1, which the development environment has; returns what it prints."""
-    program = Path(sys.executable).with_name("aws")
-
-    def run(*arguments):
-        return printed([sys.executable, program, *arguments], server_environment)
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def run_aws_2(server, server_environment):
-    """Run version 2, where the machine has one; older ones need to be told the endpoint."""
-    program = version_2()
-    if program is None:
-        reason = "no AWS CLI version 2; on Debian 12: apt-get install awscli"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-
-    def run(*arguments):
-        return printed([program, "--endpoint-url", server.url, *arguments], server_environment)
-
-    return run
-
-
-def version_2():
-    """Return an AWS CLI of version 2, if there is one."""
-    candidates = [shutil.which("aws"), DEBIANS if DEBIANS.exists() else None]
-    for program in filter(None, candidates):
-        done = subprocess.run([program, "--version"], capture_output=True, check=False)  # noqa: S603
-        found = VERSION.match(done.stdout)
-        if found and int(found[1]) == 2:
-            return program
-    return None
-
-
-def printed(command, environment):
-    done = subprocess.run(  # noqa: S603
-        command, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture

@@ -45,24 +45,30 @@ def test_a_job_from_creation_to_its_description(cli, job_request, finished):
     assert described["TrainingJobStatus"] == "Completed"
 
 
-def test_a_tuning_job_from_creation_to_its_list_of_trials(cli, tuning_request, tune):
+@pytest.mark.parametrize("version", ["run_aws", "run_aws_2"], ids=["version-1", "version-2"])
+def test_a_tuning_job_from_creation_to_its_list_of_trials(request, version, tuning_request, tune):
     """
     create-hyper-parameter-tuning-job and what shows it do what they do against AWS.
     """
-    request = tuning_request("0.1", "0.3")
-    name = ("--hyper-parameter-tuning-job-name", request["HyperParameterTuningJobName"])
-    request_file = ("--cli-input-json", json.dumps(request))
-    created = cli("sagemaker", "create-hyper-parameter-tuning-job", *request_file)
+    run = request.getfixturevalue(version)
+    asked = tuning_request("0.1", "0.3")
+    name = ("--hyper-parameter-tuning-job-name", asked["HyperParameterTuningJobName"])
+
+    def cli(operation, *arguments):
+        return json.loads(run("--output", "json", "sagemaker", operation, *arguments))
+
+    request_text = ("--cli-input-json", json.dumps(asked))
+    created = cli("create-hyper-parameter-tuning-job", *request_text)
     tune.ended(name[1])
-    described = cli("sagemaker", "describe-hyper-parameter-tuning-job", *name)
+    described = cli("describe-hyper-parameter-tuning-job", *name)
     best_first = ("--sort-by", "FinalObjectiveMetricValue", "--sort-order", "Descending")
-    list_trials = "list-training-jobs-for-hyper-parameter-tuning-job"
-    listed = cli("sagemaker", list_trials, *name, *best_first)["TrainingJobSummaries"]
+    listed = cli("list-training-jobs-for-hyper-parameter-tuning-job", *name, *best_first)
 
     assert described["HyperParameterTuningJobArn"] == created["HyperParameterTuningJobArn"]
     assert described["HyperParameterTuningJobStatus"] == "Completed"
-    assert [one["TunedHyperParameters"]["lr"] for one in listed] == ["0.3", "0.1"]
-    assert listed[0] == described["BestTrainingJob"]
+    trials = listed["TrainingJobSummaries"]
+    assert [one["TunedHyperParameters"]["lr"] for one in trials] == ["0.3", "0.1"]
+    assert trials[0] == described["BestTrainingJob"]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""While there is no room on the disk a training job waits; it is neither lost nor forgotten."""
+"""While there is no room on the disk jobs wait; none is lost or forgotten."""
 
 import sqlite3
 from contextlib import contextmanager
@@ -11,6 +11,7 @@ from kennel.local.runtimes.process import ProcessRuntime
 from kennel.local.s3.objects import Objects
 from kennel.local.sagemaker.service import SageMaker
 from kennel.local.sagemaker.training import run
+from kennel.local.sagemaker.tuning import run as tuning_run
 
 TALKS = """
 import os, time
@@ -47,7 +48,8 @@ def database(tmp_path):
 @pytest.fixture
 def local(database, tmp_path, monkeypatch):
     """SageMaker without a server around it."""
-    monkeypatch.setattr(run, "RETRY_S", 0.05)
+    for module in (run, tuning_run):
+        monkeypatch.setattr(module, "RETRY_S", 0.05)
     objects = Objects(tmp_path / "objects", database)
     objects.create_bucket("bucket")
     runtime = ProcessRuntime(tmp_path / "runtime")
@@ -93,3 +95,29 @@ def test_a_job_goes_on_when_there_is_room_again(database, local, training, descr
     job = until(lambda: (job := described(training)) and "TrainingEndTime" in job and job)
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith("/model.tar.gz")
+
+
+@pytest.fixture
+def tuning(local, tuning_request, tmp_path):
+    """A tuning job whose first training job waits for a file, and that file."""
+    gate = tmp_path / "gate"
+    request = tuning_request("0.3", "0.1", static={"gate": str(gate)}, MaxParallelTrainingJobs=1)
+    local.operations["CreateHyperParameterTuningJob"](request)
+    name = {"HyperParameterTuningJobName": request["HyperParameterTuningJobName"]}
+    return lambda: local.operations["DescribeHyperParameterTuningJob"](name), gate
+
+
+def test_a_search_goes_on_when_there_is_room_again(database, tuning, until):
+    """
+    Nothing that was to be written down meanwhile is taken for a failure.
+    """
+    described, gate = tuning
+    until(lambda: described()["TrainingJobStatusCounters"]["InProgress"])
+    database.is_full = True
+    gate.touch()
+    until(lambda: database.refused > 5)
+    database.is_full = False
+
+    last = until(lambda: (now := described()) and "HyperParameterTuningEndTime" in now and now)
+    assert last["HyperParameterTuningJobStatus"] == "Completed", last.get("FailureReason")
+    assert last["ObjectiveStatusCounters"] == {"Succeeded": 2, "Pending": 0, "Failed": 0}

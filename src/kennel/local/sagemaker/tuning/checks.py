@@ -82,7 +82,7 @@ def configuration(request: Request) -> Configuration:
     try:
         return read(request["HyperParameterTuningJobConfig"], static)
     except TuningError as error:
-        message = " ".join(line.strip() for line in str(error).splitlines())
+        message = "; ".join(line.strip() for line in str(error).splitlines())
         raise invalid(message) from error
 
 
