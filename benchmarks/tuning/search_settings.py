@@ -21,7 +21,7 @@ from typing import Any
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 
-from kennel.tuning import ranges as ranges_
+from kennel.tuning import parameter_ranges
 from kennel.tuning.ranges import Categorical, Continuous, Range
 from kennel.tuning.search import Search
 from kennel.tuning.search_space import Space, study
@@ -122,7 +122,7 @@ def kennel(strategy: str) -> Callable[[Function, int], list[float]]:
             "RandomSeed": seed,
             "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "objective"},
             "ResourceLimits": {"MaxNumberOfTrainingJobs": TRIALS},
-            "ParameterRanges": ranges_.to_request(function.ranges),
+            "ParameterRanges": parameter_ranges.to_request(function.ranges),
         }
         search, trials = Search(config, static={}), list[Trial]()
         for number in range(TRIALS):

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from kennel.errors import TuningError
-from kennel.tuning import ranges
+from kennel.tuning import parameter_ranges, ranges
 from kennel.tuning.ranges import Categorical, Continuous, Integer
 
 LR = {"Name": "lr", "MinValue": "0.001", "MaxValue": "0.1", "ScalingType": "Logarithmic"}
@@ -30,14 +30,14 @@ def test_a_request_is_read_and_written_back():
     """
     What was read of a request is that request again, numbers as texts.
     """
-    read = ranges.from_request(REQUEST)
+    read = parameter_ranges.from_request(REQUEST)
 
     assert read == (
         Continuous("lr", 0.001, 0.1, "Logarithmic"),
         Integer("layers", 1, 9),
         Categorical("batch-size", ("32", "64")),
     )
-    assert ranges.to_request(read) == REQUEST
+    assert parameter_ranges.to_request(read) == REQUEST
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,8 @@ def test_a_request_is_read_and_written_back():
         pytest.param(lambda: Continuous("lr", 0.1, 1.0, "Log"), "'Log'", id="no-such-scaling"),
         pytest.param(lambda: Continuous("lr", 0.1, float("inf")), "inf", id="endless"),
         pytest.param(lambda: Continuous("lr", float("nan"), 1.0), "nan", id="not-a-number"),
+        pytest.param(lambda: Continuous("x", -1e308, 1e308), "1e+308", id="too-wide-to-draw-from"),
+        pytest.param(lambda: Integer("k", 0, 10**19), "1000", id="beyond-64-bits"),
         pytest.param(lambda: Categorical("b", ()), "0 values", id="no-values"),
         pytest.param(lambda: Categorical("b", ("1",) * 31), "31 values", id="too-many-values"),
         pytest.param(lambda: Categorical("b", ("1", "2", "1")), "'1'", id="a-value-twice"),
@@ -74,6 +76,7 @@ def test_a_range_that_cannot_be_searched_is_refused(build, found):
     ("request_", "found"),
     [
         pytest.param({}, "nothing to search", id="none"),
+        pytest.param({"IntegerParameterRanges": None}, "nothing to search", id="null"),
         pytest.param({"ContinuousParameterRanges": [LR, LR]}, "lr", id="a-name-twice"),
         pytest.param(
             {"IntegerParameterRanges": [LAYERS | {"Name": f"k{i}"} for i in range(31)]},
@@ -93,7 +96,7 @@ def test_ranges_that_cannot_be_searched_together_are_refused(request_, found):
     The error says what was found and what would have been right.
     """
     with pytest.raises(TuningError) as error:
-        ranges.from_request(request_)
+        parameter_ranges.from_request(request_)
 
     assert found in error.value.problem
     assert error.value.expected or error.value.remedy

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from kennel.tuning import ranges
+from kennel.tuning import parameter_ranges, ranges
 from kennel.tuning.search import Search
 from kennel.tuning.trials import Trial
 
@@ -82,7 +82,7 @@ def test_every_value_is_in_its_range(strategy, seed):
 
     tried = [one.values for one in grown(tuning, 12)]
 
-    read = ranges.from_request(RANGES)
+    read = parameter_ranges.from_request(RANGES)
     assert all(
         ranges.value(each, values[each.name]) is not None for values in tried for each in read
     )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kennel.tuning import ranges, trials
+from kennel.tuning import parameter_ranges, trials
 from kennel.tuning.ranges import Categorical, Continuous
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -163,7 +163,7 @@ def test_a_request_made_of_ranges_is_one_that_aws_accepts(valid_request):
     """
     By the service's own model.
     """
-    read = ranges.from_request(
+    read = parameter_ranges.from_request(
         DESCRIBED["HyperParameterTuningJobConfig"]["ParameterRanges"]
         | {"IntegerParameterRanges": [{"Name": "k", "MinValue": "1", "MaxValue": "9"}]}
     )
@@ -173,6 +173,7 @@ def test_a_request_made_of_ranges_is_one_that_aws_accepts(valid_request):
         "CreateHyperParameterTuningJob",
         {
             "HyperParameterTuningJobName": "tune",
-            "HyperParameterTuningJobConfig": config | {"ParameterRanges": ranges.to_request(read)},
+            "HyperParameterTuningJobConfig": config
+            | {"ParameterRanges": parameter_ranges.to_request(read)},
         },
     )

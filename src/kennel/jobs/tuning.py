@@ -14,7 +14,7 @@ from kennel import settings as wanted
 from kennel.errors import SettingsError, TuningError
 from kennel.jobs.requests import Request
 from kennel.settings import Settings, Tune
-from kennel.tuning import configuration, ranges
+from kennel.tuning import configuration, parameter_ranges, ranges
 from kennel.tuning.ranges import Categorical, Continuous, Integer, Range
 
 HYPERBAND, GRID = "Hyperband", "Grid"
@@ -103,7 +103,7 @@ def _config(tune: Tune, searched: tuple[Range, ...]) -> Request:
             "MetricName": tune.objective,
         },
         "ResourceLimits": _limits(tune, searched),
-        "ParameterRanges": ranges.to_request(searched),
+        "ParameterRanges": parameter_ranges.to_request(searched),
         "TrainingJobEarlyStoppingType": "Auto" if tune.early_stopping else "Off",
         **_criteria(tune),
         **({} if tune.seed is None else {"RandomSeed": tune.seed}),

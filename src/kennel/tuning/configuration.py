@@ -12,6 +12,7 @@ from typing import Any
 
 from kennel.contract import EPOCH_HYPERPARAMETERS, HYPERBAND_MAX_RESOURCE
 from kennel.errors import TuningError
+from kennel.tuning import parameter_ranges
 from kennel.tuning import ranges as ranges_
 from kennel.tuning.limits import Limits
 from kennel.tuning.ranges import Categorical, Range
@@ -78,7 +79,7 @@ def read(
         config.get("TrainingJobEarlyStoppingType", "Off"),
         ("Off", "Auto"),
     )
-    ranges = ranges_.from_request(config.get("ParameterRanges", {}))
+    ranges = parameter_ranges.from_request(config.get("ParameterRanges") or {})
     configuration = Configuration(
         strategy=strategy,
         metric=str(objective.get("MetricName", "")),

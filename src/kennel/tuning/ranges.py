@@ -1,25 +1,24 @@
 """
-What a tuning job searches: ranges of hyperparameters, as a request says them and as values.
+What a tuning job searches: ranges of hyperparameters, and the values that lie in them.
 
-Which values are tried is ``search``'s. Needs the standard library alone.
+How a request says them is ``parameter_ranges``'s, which values are tried ``search``'s. Needs the
+standard library alone.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kennel.contract import (
     HYPERPARAMETER_KEY_CHARS,
     MAX_CATEGORIES,
-    MAX_TUNED_HYPERPARAMETERS,
     RANGE_VALUE_CHARS,
 )
 from kennel.errors import TuningError
 
 AUTO, LINEAR, LOGARITHMIC, REVERSE = "Auto", "Linear", "Logarithmic", "ReverseLogarithmic"
+LARGEST = 2**53  # beyond it neighbouring whole numbers are the same to a sampler
 WIDE = 10  # Auto is logarithmic beyond it: AWS advises Linear within one order of magnitude
-KINDS = ("ContinuousParameterRanges", "IntegerParameterRanges", "CategoricalParameterRanges")
 
 
 @dataclass(frozen=True)
@@ -101,82 +100,6 @@ class Categorical:
 Range = Continuous | Integer | Categorical
 
 
-def from_request(document: Mapping[str, Any]) -> tuple[Range, ...]:
-    """
-    Read AWS's ParameterRanges.
-
-    Args:
-        document: Its three lists, any of which may be missing; numbers are texts there.
-
-    Returns:
-        The ranges: continuous ones, integers, then categorical ones, each in the order given.
-
-    Raises:
-        TuningError: A range is malformed or empty, a name is there twice, or there are no ranges
-            or too many.
-    """
-    if unknown := sorted(set(document) - set(KINDS)):
-        raise TuningError(
-            f"cannot search {', '.join(unknown)}",
-            expected=f"ranges in {', '.join(KINDS)}",
-            remedy="give the range of each hyperparameter",
-        )
-    continuous, integer, categorical = (document.get(kind, ()) for kind in KINDS)
-    ranges: tuple[Range, ...] = (
-        *(_continuous(item) for item in continuous),
-        *(_integer(item) for item in integer),
-        *(
-            Categorical(_name(item), tuple(map(str, item.get("Values", ()))))
-            for item in categorical
-        ),
-    )
-    check(ranges)
-    return ranges
-
-
-def to_request(ranges: Iterable[Range]) -> dict[str, list[dict[str, Any]]]:
-    """Return AWS's ParameterRanges of *ranges*; lists that would be empty are left out."""
-    document: dict[str, list[dict[str, Any]]] = {}
-    for each in ranges:
-        match each:
-            case Categorical():
-                item: dict[str, Any] = {"Name": each.name, "Values": list(each.values)}
-            case _:
-                item = {
-                    "Name": each.name,
-                    "MinValue": text(each.low),
-                    "MaxValue": text(each.high),
-                    "ScalingType": each.scaling,
-                }
-        document.setdefault(_kind(each), []).append(item)
-    return document
-
-
-def check(ranges: Iterable[Range]) -> None:
-    """
-    Refuse ranges that cannot be searched together.
-
-    Raises:
-        TuningError: There are none, too many, or a name is there twice.
-    """
-    names = [each.name for each in ranges]
-    if not names:
-        raise TuningError(
-            "there is nothing to search: no range of any hyperparameter",
-            remedy="give at least one, e.g. lr from 0.001 to 0.1",
-        )
-    if len(names) > MAX_TUNED_HYPERPARAMETERS:
-        raise TuningError(
-            f"{len(names)} hyperparameters have a range",
-            expected=f"at most {MAX_TUNED_HYPERPARAMETERS}",
-            remedy="fix those that matter least",
-        )
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise TuningError(
-            f"more than one range for {', '.join(twice)}", remedy="give one for each hyperparameter"
-        )
-
-
 def scaling(numbers: Continuous | Integer) -> str:
     """Return the scaling that *numbers* are searched with: what Auto stands for, or what it is."""
     if numbers.scaling != AUTO:
@@ -246,31 +169,6 @@ def value(each: Range, given: str) -> float | int | str | None:
     return number if each.low <= number <= each.high else None
 
 
-def _continuous(item: Mapping[str, Any]) -> Continuous:
-    low, high = (_number(item, bound, float) for bound in ("MinValue", "MaxValue"))
-    return Continuous(_name(item), low, high, item.get("ScalingType", AUTO))
-
-
-def _integer(item: Mapping[str, Any]) -> Integer:
-    low, high = (int(_number(item, bound, int)) for bound in ("MinValue", "MaxValue"))
-    return Integer(_name(item), low, high, item.get("ScalingType", AUTO))
-
-
-def _name(item: Mapping[str, Any]) -> str:
-    return str(item.get("Name", ""))
-
-
-def _number(item: Mapping[str, Any], bound: str, kind: type[int] | type[float]) -> float:
-    given = item.get(bound)
-    try:
-        return kind(str(given))
-    except ValueError:
-        wanted = "a whole number" if kind is int else "a number"
-        raise TuningError(
-            f"range {_name(item)}: {bound} is {given!r}", expected=f"{wanted}, as a text"
-        ) from None
-
-
 def _check_name(name: str) -> None:
     if not 1 <= len(name) <= HYPERPARAMETER_KEY_CHARS:
         raise TuningError(
@@ -284,6 +182,12 @@ def _check_numbers(numbers: Continuous | Integer, scalings: tuple[str, ...]) -> 
     bounds = f"from {numbers.low!r} to {numbers.high!r}"
     if not (math.isfinite(numbers.low) and math.isfinite(numbers.high)):
         raise TuningError(f"range {numbers.name} goes {bounds}", expected="finite bounds")
+    if max(abs(numbers.low), abs(numbers.high)) > LARGEST:
+        raise TuningError(
+            f"range {numbers.name} goes {bounds}",
+            expected=f"bounds from -{LARGEST} to {LARGEST}",
+            remedy="a hyperparameter in another unit, or the exponent as the hyperparameter",
+        )
     if numbers.low >= numbers.high:
         raise TuningError(
             f"range {numbers.name} goes {bounds}",
@@ -301,8 +205,3 @@ def _check_numbers(numbers: Continuous | Integer, scalings: tuple[str, ...]) -> 
             expected="MinValue above 0, since 0 has no logarithm",
             remedy=f"a small MinValue such as 1e-6, or {LINEAR} scaling",
         )
-
-
-def _kind(each: Range) -> str:
-    kinds: dict[type, str] = dict(zip((Continuous, Integer, Categorical), KINDS, strict=True))
-    return kinds[type(each)]

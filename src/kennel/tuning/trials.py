@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Literal, cast
 
-from kennel.tuning import ranges as ranges_
+from kennel.tuning import parameter_ranges
 from kennel.tuning.limits import Limits
 from kennel.tuning.ranges import Range
 
@@ -123,7 +123,7 @@ def from_answers(
     described = _given(described)
     config = described["HyperParameterTuningJobConfig"]
     objective = config.get("HyperParameterTuningJobObjective", {})
-    ranges = ranges_.from_request(config.get("ParameterRanges", {}))
+    ranges = parameter_ranges.from_request(config.get("ParameterRanges", {}))
     metric, searched = objective.get("MetricName", ""), [each.name for each in ranges]
     joined: dict[str, dict[str, Any]] = {}
     for answer in answers:
