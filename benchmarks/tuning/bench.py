@@ -1,0 +1,175 @@
+"""
+A search of ten trials over lr, batch size and momentum with a frozen MobileNetV2: the published
+projects' way against kennel's, as a job per trial and in one job; and fifty trials in one job.
+
+Of theirs (originals.py) one epoch is timed and multiplied by 3 epochs and 10 trials; what starting
+their jobs costs is left out. Of ours everything is timed that a user waits for: the command from
+its start to its end, on a server that has neither the pictures nor features of them, so that it
+checks and stages the data, starts the jobs, computes the features, trains, evaluates on the test
+split and exports. What theirs ends with is in originals.json, from a run of all thirty epochs.
+
+    taskset -c 0,1 python benchmarks/tuning/bench.py DATA WEIGHTS
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kennel.local import daemon, environment
+
+HERE = Path(__file__).parent
+KENNEL = Path(sys.executable).with_name("kennel")
+EPOCHS, TRIALS = 3, 10
+MANY = 50
+RANGES = """
+[tune.ranges]
+lr = { min = 0.001, max = 0.1, scaling = "Logarithmic" }
+batch-size = [32, 64, 128, 256, 512]
+momentum = { min = 0.5, max = 0.9 }
+"""
+STATIC = ("model=mobilenet_v2", "freeze=true", f"epochs={EPOCHS}")
+TIMES_FASTER = {"jobs": 40, "in_job": 100}  # at least
+POINTS_BELOW = 0.005  # of validation accuracy, at most
+MANY_S, MANY_TEST_ACCURACY = 120, 0.88
+
+
+def main() -> int:
+    """Run the benchmark, print and write its result; 1 when a figure is missed."""
+    args = parser().parse_args()
+    theirs = originals(args.data, args.weights)
+    print("originals", theirs, flush=True)
+    ways = {
+        "jobs": ("--max-jobs", str(TRIALS), "--parallel", str(args.parallel)),
+        "in_job": ("--max-jobs", str(TRIALS), "--in-job"),
+        "in_job_50": ("--max-jobs", str(MANY), "--in-job"),
+    }
+    ours = {}
+    for way, options in ways.items():
+        ours[way] = search(args.data, args.weights, options)
+        print(way, ours[way], flush=True)
+    for way in TIMES_FASTER:
+        ours[way]["times_faster"] = round(theirs["search_s"] / ours[way]["seconds"], 1)
+    missed = list(misses(theirs, ours))
+    result = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
+        "python": platform.python_version(),
+        "originals": theirs,
+        "kennel": ours,
+        "missed": missed,
+    }
+    args.result.write_text(json.dumps(result, indent=2) + "\n")
+    print(*missed or ["every figure is kept"], sep="\n")
+    return int(bool(missed))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the options."""
+    options = argparse.ArgumentParser(description="A search the originals' way, and ours.")
+    options.add_argument("data", type=Path, help="with train, validation and test folders")
+    options.add_argument("weights", type=Path, help="of torchvision's mobilenet_v2")
+    options.add_argument("--parallel", type=int, default=2, help="jobs at a time; default: 2")
+    options.add_argument("--result", type=Path, default=HERE / "result.json")
+    return options
+
+
+def originals(data: Path, weights: Path) -> dict[str, Any]:
+    """Time one epoch of theirs; return what a search of theirs takes and ends with."""
+    lines = ran(sys.executable, HERE / "originals.py", data, weights, "--epochs", "1")
+    seconds = json.loads(lines)["seconds"]
+    known = json.loads((HERE / "originals.json").read_text())
+    return {
+        "epoch_s": round(seconds, 1),
+        "search_s": round(seconds * EPOCHS * TRIALS),
+        "validation_accuracy": round(known["best_validation_accuracy"], 4),
+    }
+
+
+def search(data: Path, weights: Path, options: tuple[str, ...]) -> dict[str, Any]:
+    """Run ``kennel tune`` against a new server, as a process; return its time and its best."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "kennel.toml").write_text(RANGES)
+        given = [word for one in STATIC for word in ("--set", one)]
+        with local_server(folder / "state") as variables:
+            started = time.perf_counter()
+            ran(
+                *(KENNEL, "tune", "--name", "search", "--data", data, "--weights", weights),
+                *(*given, *options),
+                cwd=folder,
+                env=variables,
+            )
+            seconds = time.perf_counter() - started
+            shown = ran(KENNEL, "tuning", "show", "search", "--json", cwd=folder, env=variables)
+    best = json.loads(shown)["best"]
+    return {
+        "seconds": round(seconds, 1),
+        "values": best["values"],
+        "validation_accuracy": round(best["metrics"]["validation:accuracy"], 4),
+        "test_accuracy": round(best["metrics"]["test:accuracy"], 4),
+    }
+
+
+@contextmanager
+def local_server(state: Path) -> Iterator[dict[str, str]]:
+    """Start a server over *state*; yield the variables of a client of it."""
+    address = daemon.start(state, 0, runtime="process")
+    own = {key: value for key, value in os.environ.items() if not key.startswith("KENNEL_")}
+    try:
+        yield {
+            **own,
+            **environment.variables(address.url, {}),
+            "KENNEL_AWS_ROLE": "arn:aws:iam::000000000000:role/benchmark",
+            "KENNEL_IMAGES_TRAIN": "kennel-train",
+        }
+    finally:
+        daemon.stop(state)
+
+
+def misses(theirs: dict[str, Any], ours: dict[str, Any]) -> Iterator[str]:
+    """Yield what falls short of the figures asked for."""
+    for way, times in TIMES_FASTER.items():
+        if ours[way]["times_faster"] < times:
+            yield f"{way}: {ours[way]['times_faster']} times faster, not {times}"
+        if ours[way]["validation_accuracy"] < theirs["validation_accuracy"] - POINTS_BELOW:
+            yield f"{way}: validation accuracy {ours[way]['validation_accuracy']}"
+    many = ours["in_job_50"]
+    if many["seconds"] > MANY_S:
+        yield f"{MANY} trials took {many['seconds']} s, not {MANY_S}"
+    if many["test_accuracy"] < MANY_TEST_ACCURACY:
+        yield f"{MANY} trials: test accuracy {many['test_accuracy']}, not {MANY_TEST_ACCURACY}"
+
+
+def ran(*command: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    """Run a command and return what it says; end here, with its complaint, when it fails."""
+    ended = subprocess.run(  # noqa: S603 - our own
+        [str(word) for word in command],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=env,
+    )
+    if ended.returncode:
+        raise SystemExit(f"{command[:2]}: {ended.stdout[-3000:]}{ended.stderr[-3000:]}")
+    return ended.stdout
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((n.partition(": ")[2] for n in lines if n.startswith("model name")), "unknown")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
