@@ -17,7 +17,7 @@ from kennel.contract import (
 from kennel.errors import TuningError
 
 AUTO, LINEAR, LOGARITHMIC, REVERSE = "Auto", "Linear", "Logarithmic", "ReverseLogarithmic"
-LARGEST = 2**53  # beyond it neighbouring whole numbers are the same to a sampler
+LARGEST = 2**40  # far beyond it, neighbouring whole numbers are the same to the model
 WIDE = 10  # Auto is logarithmic beyond it: AWS advises Linear within one order of magnitude
 
 
