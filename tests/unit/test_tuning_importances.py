@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -37,6 +38,12 @@ def drawn(count, state="Completed", objective=None):
         yield Trial(f"t-{number}", values, state, accuracy if objective is None else objective)
 
 
+def alike(count):
+    """Yield trials with the same values, which came to different objectives all the same."""
+    trials = list(drawn(count))
+    return [replace(trial, values=trials[0].values) for trial in trials]
+
+
 def test_the_hyperparameter_that_matters_comes_first():
     """
     Shares sum to 1, the same each time.
@@ -69,6 +76,17 @@ def test_trials_that_were_stopped_or_failed_say_nothing():
         pytest.param(drawn(4), "4 trials", id="too-few"),
         pytest.param(drawn(9, "Failed"), "0 trials", id="none"),
         pytest.param(drawn(9, objective=0.5), "same acc, 0.5", id="all-the-same"),
+        pytest.param(
+            [replace(t, objective=t.objective * 1e300) for t in drawn(9)],
+            "beyond comparing",
+            id="huge",
+        ),
+        pytest.param(alike(9), "9 trials had the same values", id="the-same-values"),
+        pytest.param(
+            [replace(trial, values={}) for trial in drawn(9)],
+            "9 trials had the same values",
+            id="no-values",
+        ),
     ],
 )
 def test_nothing_is_told_from_too_little(trials, found):

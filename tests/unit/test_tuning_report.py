@@ -254,6 +254,18 @@ def test_an_objective_that_exploded_hides_nothing(searched):
     assert "1e9</text>" not in text
 
 
+@pytest.mark.parametrize("size", [1e38, 1e308, 5e-324])
+def test_an_objective_of_any_size_makes_a_page(searched, size):
+    """
+    A loss that exploded is a number still.
+    """
+    signs = (-1, 1) * 5
+    trials = of(*(sign * size for sign in signs), 0.0)
+    page = Document(html(searched(0, ranges=(LR,), trials=trials)))
+
+    assert page.headings[0] == "The best"
+
+
 def test_what_is_close_is_called_no_clear_win(searched):
     """
     Trials within a tenth of the middle half's width count as equal, those beyond do not.
@@ -313,7 +325,7 @@ def test_importances_are_drawn_or_said_to_be_missing(searched):
     same = Document(html(searched(0, trials=of(*[0.5] * 6)))).text
 
     assert re.search(r"momentum\s+80%\s+lr\s+20%", drawn)
-    assert "Not estimated: Optuna and scikit-learn were not there" in missing
+    assert "Optuna and scikit-learn (kennel[local]) were not there" in missing
     assert "Not estimated: 2 trials with an objective, of 5" in few
     assert "Not estimated: all 6 trials came to the same accuracy, 0.5" in same
     assert "Not estimated" not in drawn

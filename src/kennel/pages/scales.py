@@ -14,6 +14,7 @@ from kennel.pages.words import number
 # Distances between ticks that a reader can count in, times a power of ten.
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 # Between the ticks of a decade, from the few to the many.
+EXTREME = 1e300
 MANTISSAS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0))
 
 
@@ -85,8 +86,9 @@ def categories(names: Sequence[str]) -> Scale:
 
 
 def apart(low: float, high: float) -> tuple[float, float]:
-    """Return an interval that is wider than nothing, with the same middle."""
-    if low < high:
+    """Return an interval that floats can divide: wider than nothing, its ends not at theirs."""
+    low, high = (min(max(end, -EXTREME), EXTREME) for end in (low, high))
+    if high - low > 1 / EXTREME:
         return low, high
     half = abs(low) / 10 or 0.5
     return low - half, high + half

@@ -26,7 +26,8 @@ def importances(tuning: Tuning) -> dict[str, float]:
         Shares from 0 to 1 that sum to 1.
 
     Raises:
-        TuningError: Too few trials succeeded, all came to the same, or scikit-learn is missing.
+        TuningError: Too few trials succeeded, all came to the same, their values do not tell what
+            they came to, or scikit-learn is missing.
     """
     if find_spec("sklearn") is None:
         raise TuningError("importances need scikit-learn", remedy="pip install 'kennel[local]'")
@@ -43,4 +44,11 @@ def importances(tuning: Tuning) -> dict[str, float]:
                     distributions=space.distributions(),
                 )
             )
-    return dict(get_param_importances(known, evaluator=FanovaImportanceEvaluator(seed=0)))
+    try:
+        shares = get_param_importances(known, evaluator=FanovaImportanceEvaluator(seed=0))
+    except RuntimeError as error:  # no tree found a difference
+        raise TuningError(
+            "no importances: the values of the trials do not tell what they came to",
+            remedy="a tuning job of more trials",
+        ) from error
+    return dict(shares)

@@ -124,7 +124,9 @@ def hint(tuning: Tuning, importances: Mapping[str, float] | None) -> Markup | No
     if importances:
         words = "Estimated from these trials: a hint where they are few, or hardly vary in a value."
     elif sum(trial.succeeded for trial in tuning.trials) >= charts.FEW:
-        missing = "Optuna and scikit-learn were not there: pip install 'kennel[local]'"
+        missing = (
+            "its values do not tell, or Optuna and scikit-learn (kennel[local]) were not there"
+        )
         words = f"Not estimated: {untold(tuning) or missing}."
     else:
         return None

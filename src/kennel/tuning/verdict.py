@@ -15,6 +15,7 @@ from kennel.tuning.trials import Trial, Tuning
 # What is nearer to the best than this part of the middle half's width counts as equal to it.
 TIE = 0.1
 ENOUGH = 4  # trials, for quartiles to mean something
+COMPARABLE = 1e100  # its square is a number still
 TELLING = 5  # trials; of fewer it is chance which hyperparameter seems to matter most
 # A best value in this part at either end of its range may have a better one beyond it.
 EDGE = 0.05
@@ -121,11 +122,16 @@ def comparable(tuning: Tuning) -> list[Trial]:
 
 def untold(tuning: Tuning) -> str:
     """Say why the trials do not tell what matters; nothing where they do."""
-    found = [trial.objective for trial in comparable(tuning)]
+    known = comparable(tuning)
+    found = [trial.objective for trial in known]
     if len(found) < TELLING:
         return f"{counted(len(found), 'trial')} with an objective, of {TELLING} that it takes"
     if len(set(found)) == 1:
         return f"all {len(found)} trials came to the same {tuning.metric}, {number(found[0] or 0)}"
+    if (largest := max(abs(each or 0) for each in found)) > COMPARABLE:
+        return f"a {tuning.metric} of {number(largest)} is beyond comparing"
+    if all(trial.values == known[0].values for trial in known):
+        return f"all {len(found)} trials had the same values"
     return ""
 
 
