@@ -9,7 +9,7 @@ from PIL import Image
 
 from kennel.contract import ContainerPaths
 from kennel.errors import DataError, HyperparameterError
-from kennel.training import channels, feature_cache
+from kennel.training import backbone, channels, feature_cache
 from kennel.training.channels import Rules
 from kennel.training.hyperparameters import parse
 from kennel.training.main import main
@@ -200,11 +200,16 @@ def test_the_one_pass_skips_what_the_verification_skips(lay_out, with_bad_files)
     assert bool(computed.features.values["train"].any(dim=2).all()), "a bad file's row was kept"
 
 
-def test_a_bad_file_moves_no_features_to_other_pictures(lay_out, with_bad_files, dataset):
+@pytest.mark.parametrize("batch", [1, 5, 32])
+def test_a_bad_file_moves_no_features_to_other_pictures(
+    lay_out, with_bad_files, dataset, monkeypatch, batch
+):
     """
-    The pictures beside it have the features that they have without it.
+    The pictures beside it have the features that they have without it, however many are computed
+    together.
     """
     clean = read(lay_out("clean", data=dataset)).features.values
+    monkeypatch.setattr(backbone.TorchEngine, "batch", batch)
     soiled = read(lay_out("soiled", data=with_bad_files, **{"max-bad-share": "0.1"}))
 
     for split, values in clean.items():

@@ -32,6 +32,7 @@ class Engine(Protocol):
     """Computes features; batches may be under way side by side until it is told to finish."""
 
     precision: str  # f32, bf16 or fp16
+    batch: int  # views that it is best given together
 
     def __call__(self, batch: NDArray[np.uint8], done: Done) -> None:
         """Begin with a batch of pixels (N, H, W, 3), and hand its features to *done*."""
@@ -42,6 +43,8 @@ class Engine(Protocol):
 
 class TorchEngine:
     """Computes at once, on the device of *module*, in float32 or with autocast to *dtype*."""
+
+    batch = 32
 
     def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype | None) -> None:
         self._module, self._device, self._dtype = module, device, dtype

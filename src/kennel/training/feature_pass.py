@@ -22,13 +22,13 @@ from kennel.datasets.folders import Sample
 from kennel.datasets.verify import BadFile
 from kennel.errors import ImageError
 from kennel.training import pictures
-from kennel.training.backbone import Engines
-from kennel.training.feature_views import Views
+from kennel.training.backbone import Engine, Engines
+from kennel.training.feature_views import Pixels, Views
 from kennel.training.group import Group
 from kennel.training.log import say
 from kennel.training.stopping import Stop
 
-BATCH = 32  # views that pass through the backbone together
+BATCH = 32  # views that a worker hands over together
 SAY_EVERY_S = 20.0
 
 
@@ -93,8 +93,7 @@ def compute(  # noqa: PLR0913, PLR0917 - what it takes to read, to compute and t
             engine = engines.training if task is own[0] else engines.evaluation
             good = _note(made, task, first, looks)
             tolerate(made.bad)
-            if len(good):
-                engine(looks.pixels.numpy(), partial(_store, rows[task.split], good))
+            _begin(engine, looks.pixels.numpy(), rows[task.split], good)
         engines.training.finish()
         engines.evaluation.finish()
     return _joined(made, tasks, rows, group)
@@ -185,6 +184,17 @@ def _note(made: Made, task: Task, first: int, looks: Looks) -> NDArray[np.int64]
         else:
             made.bad.append(BadFile(path, reason))
     return np.array(good, np.int64)
+
+
+def _begin(
+    engine: Engine, pixels: Pixels, rows: NDArray[np.float32], good: NDArray[np.int64]
+) -> None:
+    """Give the views of the *good* pictures to the engine, as many at a time as suit it."""
+    count = rows.shape[1]
+    step = max(1, engine.batch // count)
+    for first in range(0, len(good), step):
+        part = pixels[first * count : (first + step) * count]
+        engine(part, partial(_store, rows, good[first : first + step]))
 
 
 def _store(rows: NDArray[np.float32], good: NDArray[np.int64], made: NDArray[np.float32]) -> None:

@@ -87,6 +87,10 @@ class Stream:
         precision: f32, bf16, or auto for the one that OpenVINO has in hardware.
     """
 
+    # What the layers hand on then stays in a core's cache. Of 32 pictures of 224 px MobileNetV2
+    # takes 4.7 ms each in bfloat16 and 10.2 ms in float32, of 4 it takes 4.0 ms and 8.0 ms.
+    batch = 4
+
     def __init__(self, model: Any, *, threads: int, precision: str) -> None:  # noqa: ANN401 - of a module without types
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "THROUGHPUT",
