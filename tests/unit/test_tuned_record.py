@@ -39,15 +39,31 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def recorded(settings):
-    """A record of those settings."""
+def started(settings):
+    """A record of a search with those settings that has begun."""
     asked = tuned.asked(settings, data=None, weights=None)
-    return tuned.write(settings.tune.record, FOUND, asked)
+    static = {"epochs": "3", "model": "alexnet"}
+    record = tuned.Record(FOUND.name, FOUND.metric, static, asked)
+    tuned.write(settings.tune.record, record)
+    return record
+
+
+@pytest.fixture
+def recorded(settings, started):
+    """A record of it when it has ended."""
+    record = started.ended(FOUND)
+    tuned.write(settings.tune.record, record)
+    return record
+
+
+def unasked(job):
+    """Stand where nothing should be asked of SageMaker."""
+    raise AssertionError(job)
 
 
 def test_a_record_has_the_values_of_the_best_trial(settings, recorded):
     """
-    The searched ones and those that all trials shared, without what SageMaker has added.
+    The searched ones and those that all trials shared.
     """
     assert tuned.read(settings.tune.record) == recorded
     assert recorded.hyperparameters == {"epochs": "3", "model": "alexnet", "lr": "0.02"}
@@ -62,7 +78,7 @@ def test_the_same_training_takes_it_and_says_so(settings, capsys):
 
     for one in (settings, applied):
         asked = tuned.asked(one, data=None, weights=None)
-        assert tuned.from_record(one, asked, {})
+        assert tuned.from_record(one, asked, {}, unasked)
         said = capsys.readouterr().err
         assert "lr=0.02" in said
         assert "TUNED=" in said
@@ -87,7 +103,7 @@ def test_another_training_does_not_and_says_why(settings, capsys, change, given,
     now = replace(settings, **change)
     asked = tuned.asked(now, data=given.get("data"), weights=given.get("weights"))
 
-    assert tuned.from_record(now, asked, given.get("chosen", {})) is None
+    assert tuned.from_record(now, asked, given.get("chosen", {}), unasked) is None
     said = capsys.readouterr().err
     assert message in said
     assert "--from-tuning kennel-tune-1" in said
@@ -100,7 +116,8 @@ def test_other_ranges_make_it_stale(settings, capsys):
     """
     now = replace(settings, tune=replace(settings.tune, ranges={}))
 
-    assert tuned.from_record(now, tuned.asked(now, data=None, weights=None), {}) is None
+    asked = tuned.asked(now, data=None, weights=None)
+    assert tuned.from_record(now, asked, {}, unasked) is None
     assert "range lr not set (was 0.001..0.1:Logarithmic)" in capsys.readouterr().err
 
 
@@ -110,7 +127,7 @@ def test_what_a_command_gave_holds_for_the_next_one(settings, tmp_path):
     """
     (tmp_path / "pets").mkdir()
     asked = tuned.asked(settings, data=str(tmp_path / "pets"), weights=None)
-    record = tuned.write(settings.tune.record, FOUND, asked)
+    record = tuned.Record(FOUND.name, FOUND.metric, {"model": "alexnet"}, asked)
 
     now = tuned.asked(settings, data=None, weights=None)
 
@@ -130,16 +147,64 @@ def test_a_torn_record_is_passed_over_and_said(settings, capsys, text):
     assert "is not used" in capsys.readouterr().err
 
 
-def test_a_search_that_found_nothing_leaves_no_record(settings):
+@pytest.mark.usefixtures("started")
+def test_a_search_that_was_left_running_is_asked_what_it_came_to(settings, capsys):
     """
-    The error has the first trial's reason.
+    After Ctrl-C, or --no-wait: its best is used as if it had been followed, and asked for once.
+    """
+    asked = tuned.asked(settings, data=None, weights=None)
+
+    found = tuned.from_record(settings, asked, {}, lambda _job: FOUND)
+
+    assert found is not None
+    assert found.hyperparameters == {"epochs": "3", "model": "alexnet", "lr": "0.02"}
+    assert "valid_accuracy 0.9" in capsys.readouterr().err
+    assert tuned.from_record(settings, asked, {}, unasked) == found
+
+
+@pytest.mark.usefixtures("started")
+def test_a_search_that_still_runs_is_not_passed_over(settings):
+    """
+    The training would be one with the defaults, or with what an older search has found.
+    """
+    asked = tuned.asked(settings, data=None, weights=None)
+
+    with pytest.raises(JobError, match="still runs") as raised:
+        tuned.from_record(settings, asked, {}, lambda _job: replace(FOUND, status="InProgress"))
+    assert "--from-tuning kennel-tune-1" in str(raised.value)
+    assert "TUNED=" in str(raised.value)
+
+
+@pytest.mark.usefixtures("started")
+def test_a_search_that_found_nothing_is_not_used_and_it_is_said_why(settings, capsys):
+    """
+    With the first trial's reason, or that there is no such job (any more, or in this account).
     """
     failed = Trial("kennel-tune-1-001-00000000", {}, "Failed", reason="no disk")
     asked = tuned.asked(settings, data=None, weights=None)
 
-    with pytest.raises(JobError, match="no disk"):
-        tuned.write(settings.tune.record, replace(FOUND, trials=(failed,)), asked)
-    assert not settings.tune.record.exists()
+    def missing(job):
+        raise JobError(f"there is no tuning job {job}")
+
+    for look in (lambda _job: replace(FOUND, trials=(failed,)), missing):
+        assert tuned.from_record(settings, asked, {}, look) is None
+    said = capsys.readouterr().err
+    assert "no disk" in said
+    assert "there is no tuning job kennel-tune-1" in said
+
+
+def test_a_record_that_cannot_be_written_is_said_and_stops_nothing(settings, started, capsys):
+    """
+    The search has been paid for: it is followed all the same, and can be trained with by name.
+    """
+    settings.tune.record.unlink()
+    settings.tune.record.mkdir()
+
+    tuned.write(settings.tune.record, started)
+
+    said = capsys.readouterr().err
+    assert "tuned.json cannot be written" in said
+    assert "kennel train --from-tuning kennel-tune-1" in said
 
 
 @pytest.mark.parametrize(
@@ -175,6 +240,24 @@ def test_a_name_is_one_however_it_is_spelt():
     text = "[train.hyperparameters]\nbatch_size = 1\n"
 
     assert tuning_jobs.applied(text, {"batch-size": "8"}, Path("k")) == text.replace("1", "8")
+
+
+def test_a_settings_file_keeps_its_mode_its_line_ends_and_the_link_to_it(tmp_path):
+    """
+    It may have a password, and may stand in another folder.
+    """
+    real, link = tmp_path / "real.toml", tmp_path / "kennel.toml"
+    real.write_bytes(b"[train.hyperparameters]\r\nlr = 1\r\n")
+    real.chmod(0o600)
+    link.symlink_to(real)
+
+    before = tuning_jobs.read(link)
+    tuning_jobs.replace(link, tuning_jobs.applied(before, {"lr": "0.5"}, link))
+
+    assert link.is_symlink()
+    assert real.read_bytes() == b"[train.hyperparameters]\r\nlr = 0.5\r\n"
+    assert real.stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kennel.toml", "real.toml"]
 
 
 def test_settings_that_are_no_toml_are_left_alone():

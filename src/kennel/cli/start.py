@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 from kennel.cli import context, tuned
 from kennel.errors import SettingsError
+from kennel.jobs import tunings
 from kennel.jobs.aws import Aws
 from kennel.jobs.features import CHANNEL as FEATURES
 from kennel.settings import Settings
+from kennel.tuning.trials import Tuning
 
 WEIGHTS = "weights"  # the channel
 
@@ -34,13 +36,18 @@ def of(args: argparse.Namespace, settings: Settings, given: Mapping[str, str]) -
         given: Hyperparameters of the command line.
 
     Raises:
-        JobError: ``--from-tuning`` names no tuning job, or one that has found nothing.
+        JobError: ``--from-tuning`` names no tuning job, or one that has found nothing; with
+            ``--tuned``, the last search here still runs.
     """
     if args.from_tuning:
         return _of_job(tuned.from_job(Aws(settings.aws.region), args.from_tuning), args, given)
     if args.tuned:
+
+        def look(job: str) -> Tuning:
+            return tunings.Reader(Aws(settings.aws.region), job).read()
+
         asked = tuned.asked(settings, data=args.data, weights=args.weights)
-        if record := tuned.from_record(settings, asked, given):
+        if record := tuned.from_record(settings, asked, given, look):
             return Start(
                 {**record.hyperparameters, **given},
                 args.data or record.asked.data,

@@ -1,16 +1,18 @@
 """
 What a search has found, for the training after it: from its job, or from the record it left here.
 
-``kennel tune`` leaves the record, ``kennel train --tuned`` (which is ``make train``) reads it. A
-record of other pictures, another model or other settings is not used, and it is said why.
+``kennel tune`` leaves the record when it has started the search, ``kennel train --tuned`` (which is
+``make train``) reads it; what a search has come to that nobody followed is asked for then. A record
+of other pictures, another model or other settings is not used, and it is said why.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kennel import contract
 from kennel.cli import show
 from kennel.errors import JobError
 from kennel.jobs import compose, tunings
@@ -35,19 +37,24 @@ class Asked:
 
 @dataclass(frozen=True)
 class Record:
-    """The last search that was followed to its end."""
+    """The last search that was started here."""
 
     job: str
     objective: str
-    value: float
-    best: Mapping[str, str]  # the values that were searched
-    static: Mapping[str, str]  # those that all trials shared
+    static: Mapping[str, str]  # the hyperparameters that all trials share
     asked: Asked
+    best: Mapping[str, str] | None = None  # those that were searched; None: not known here
+    value: float | None = None  # of the objective
 
     @property
     def hyperparameters(self) -> dict[str, str]:
-        """All of the best trial's."""
-        return {**self.static, **self.best}
+        """All of the best trial's, as far as they are known."""
+        return {**self.static, **(self.best or {})}
+
+    def ended(self, tuning: Tuning) -> "Record":
+        """Return it with what the search has found; JobError where that is nothing."""
+        best = require_best(tuning)
+        return replace(self, best=dict(best.values), value=best.objective)
 
 
 def asked(settings: Settings, *, data: str | None, weights: str | None) -> Asked:
@@ -68,22 +75,18 @@ def _absolute(given: str | None) -> str | None:
     return str(Path(given).absolute()) if given and Path(given).exists() else given
 
 
-def write(path: Path, tuning: Tuning, asked: Asked) -> Record:
-    """Leave a record of a search that found something."""
-    best = require_best(tuning)
-    record = Record(
-        job=tuning.name,
-        objective=tuning.metric,
-        value=best.objective or 0.0,
-        best=dict(best.values),
-        static=shared(tuning),
-        asked=asked,
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write(path: Path, record: Record) -> None:
+    """Leave *record* at *path*; say so if that cannot be: the search itself is none the worse."""
     draft = path.with_name(f"{path.name}.new")
-    draft.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
-    draft.replace(path)
-    return record
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        show.talk(
+            f"warning: {show.near(path)} cannot be written: {error.strerror}; make train will not "
+            f"know of this search\n  use it: kennel train --from-tuning {record.job}"
+        )
 
 
 def read(path: Path) -> Record | None:
@@ -128,8 +131,18 @@ def _changed(
             yield f"{what}{name} {now.get(name, 'not set')} (was {then.get(name, 'not set')})"
 
 
-def from_record(settings: Settings, now: Asked, chosen: Mapping[str, str]) -> Record | None:
-    """Return the record of the settings, if it is of such a training; say what was decided."""
+def from_record(
+    settings: Settings, now: Asked, chosen: Mapping[str, str], look: Callable[[str], Tuning]
+) -> Record | None:
+    """
+    Return the record of the settings, if it is of such a training; say what was decided.
+
+    Args:
+        look: At a search that was not followed to its end: its name in, what it is now out.
+
+    Raises:
+        JobError: The search still runs.
+    """
     record = read(settings.tune.record)
     if record is None:
         return None
@@ -140,12 +153,38 @@ def from_record(settings: Settings, now: Asked, chosen: Mapping[str, str]) -> Re
             f"{record.job}"
         )
         return None
-    values = " ".join(f"{name}={value}" for name, value in record.best.items())
+    if record.best is None:
+        record = _looked_up(record, look)
+        if record is None:
+            return None
+        write(settings.tune.record, record)
     show.talk(
-        f"with the best of {record.job} ({record.objective} {record.value:.6g}): {values}\n"
-        f"  {WITHOUT}"
+        f"with the best of {record.job} ({record.objective} {record.value:.6g}): "
+        f"{_values(record.best or {})}\n  {WITHOUT}"
     )
     return record
+
+
+def _looked_up(record: Record, look: Callable[[str], Tuning]) -> Record | None:
+    """Return *record* with what its search has come to; None where that is nothing, and say so."""
+    try:
+        tuning = look(record.job)
+        found = record.ended(tuning) if tuning.status in contract.TUNING_ENDED else None
+    except JobError as error:
+        show.talk(f"no search is used: {error.problem}")
+        return None
+    if found is None:
+        raise JobError(
+            f"tuning job {record.job}, the last search here, still runs",
+            expected="one that has ended, to train with what it has found",
+            remedy=f"kennel tuning show {record.job} --follow; with its best so far: kennel train "
+            f"--from-tuning {record.job}; {WITHOUT}",
+        )
+    return found
+
+
+def _values(values: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in values.items())
 
 
 @dataclass(frozen=True)
@@ -166,9 +205,11 @@ def from_job(aws: Aws, name: str) -> Found:
     reader = tunings.Reader(aws, name)
     tuning = reader.read()
     best = require_best(tuning)
-    values = " ".join(f"{key}={value}" for key, value in best.values.items())
     running = "" if tuning.ended else " so far"
-    show.talk(f"the best of {name}{running} ({tuning.metric} {best.objective:.6g}): {values}")
+    show.talk(
+        f"the best of {name}{running} ({tuning.metric} {best.objective:.6g}): "
+        f"{_values(best.values)}"
+    )
     return Found({**shared(tuning), **best.values}, reader.job.channels)
 
 
