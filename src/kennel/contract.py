@@ -31,6 +31,7 @@ SEARCH_RESULT = "tuning.json"  # ours: what such a job leaves in its output data
 TUNING_FAILURES_AT_START = 5  # "No training job succeeded after 5 attempts"
 TUNING_NAME_CHARS = 32
 MAX_TRIALS = 750  # training jobs of one tuning job
+MAX_PARENTS = 5  # of a warm start
 MAX_PARALLEL_TRIALS = 100  # at most, by a raised quota; 10 without
 MAX_TUNING_S = 15_768_000  # ResourceLimits.MaxRuntimeInSeconds
 TUNING_ENDED = frozenset({"Completed", "Failed", "Stopped", "DeleteFailed"})

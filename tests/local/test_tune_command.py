@@ -68,6 +68,12 @@ def command(*args):
     return [*KENNEL, "local", "run", "--", *KENNEL, *map(str, args)]
 
 
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """A record of the last search that is not the one the other tests train with."""
+    monkeypatch.setenv("KENNEL_TUNE_RECORD", "elsewhere.json")
+
+
 @pytest.fixture(scope="module")
 def tuned(kennel):
     """A search that has ended: what ``kennel tune --json`` says, and how it looked."""
@@ -129,6 +135,40 @@ def test_the_features_of_the_backbone_are_computed_once(kennel, tuned, aws):
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         found = aws("s3").list_objects_v2(Bucket=bucket, Prefix=key)["Contents"]
         assert f"{key}features.json" in [one["Key"] for one in found]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_two_searches_at_once_have_the_features_of_one_job(home, kennel, aws):
+    """
+    The second waits for those that the first lets compute, and starts no such job of its own.
+    """
+    alike = ("tune", "--set", "image-size=48", "--max-jobs", "1", "--no-wait")
+    sagemaker = aws("sagemaker")
+
+    def computing():
+        found = sagemaker.list_training_jobs(NameContains="kennel-features-", MaxResults=100)
+        return {one["TrainingJobName"] for one in found["TrainingJobSummaries"]}
+
+    before = computing()
+    first = subprocess.Popen(  # noqa: S603 - ourselves
+        command(*alike), cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while first.poll() is None and computing() == before:
+            time.sleep(0.05)
+        second = kennel(*alike)
+        out, _ = first.communicate(timeout=120)
+    finally:
+        first.kill()
+        first.wait()
+
+    (job,) = computing() - before
+    assert f"training job {job} computes the features" in second.stderr
+    for name in (out.strip(), second.stdout.strip()):
+        described = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+        sources = str(described["TrainingJobDefinition"]["InputDataConfig"])
+        assert f"{job}/features/" in sources
+        kennel("tuning", "show", name, "--follow")
 
 
 def test_other_pictures_have_other_features(kennel, tuned):
@@ -286,7 +326,7 @@ def test_the_best_values_are_written_when_asked(kennel, home, tuned):
     ("words", "message"),
     [
         pytest.param(["show", "nowhere"], "there is no tuning job nowhere", id="show"),
-        pytest.param(["stop"], "no tuning job is InProgress", id="stop"),
+        pytest.param(["stop"], "no tuning job is running", id="stop"),
     ],
 )
 def test_what_is_not_there_is_an_error(kennel, tuned, words, message):
@@ -301,15 +341,32 @@ def test_what_is_not_there_is_an_error(kennel, tuned, words, message):
     assert "kennel tuning list" in done.stderr
 
 
+def test_more_tuning_jobs_to_start_from_than_sagemaker_takes_are_refused(kennel):
+    """
+    Six, or one twice: before anything is asked for or uploaded.
+    """
+    six = [word for number in range(6) for word in ("--from", f"job-{number}")]
+
+    for words in (six, ["--from", "job-1", "--from", "job-1"]):
+        assert "at most 5 tuning jobs, each once" in kennel("tune", *words, code=1).stderr
+
+
+@pytest.mark.usefixtures("elsewhere")
 def test_a_search_that_finds_nothing_fails_with_the_reason(kennel):
     """
-    The first trial's, since all of them are alike.
+    The first trial's, since all of them are alike; make train says it again, and does without.
     """
     done = kennel("tune", "--set", "model=alexnet", "--set", "freeze=false", code=1)
 
     assert "cannot take pictures of 32 px" in done.stderr.rpartition("error:")[2]
+    alike = ("--set", "model=alexnet", "--set", "freeze=false", "--set", "image-size=64")
+    after = kennel("train", "--tuned", *alike, "--dry-run")
+    assert "no search is used" in after.stderr
+    assert "cannot take pictures of 32 px" in after.stderr
+    assert "lr" not in training_in(after)["HyperParameters"]
 
 
+@pytest.mark.usefixtures("elsewhere")
 def test_ctrl_c_leaves_a_search_running_and_says_how_to_come_back(home, server, kennel, aws):
     """
     On a terminal there is a live table until then; the search goes on until it is stopped.
@@ -339,6 +396,7 @@ def test_ctrl_c_leaves_a_search_running_and_says_how_to_come_back(home, server, 
     sagemaker = aws("sagemaker")
     described = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     assert described["HyperParameterTuningJobStatus"] == "InProgress"
+    assert f"{name}, the last search here, still runs" in kennel("train", "--tuned", code=1).stderr
 
     assert kennel("tuning", "stop").stdout.strip() == name
     done = kennel("tuning", "show", name, "--follow", "--json")

@@ -48,7 +48,13 @@ def answered(code, message, operation="CreateTrainingJob"):
             "Service Quotas",
             id="quota",
         ),
-        pytest.param(answered("ResourceInUse", "taken"), JobError, "--name", id="name-taken"),
+        pytest.param(answered("ResourceInUse", "taken"), JobError, "kennel jobs", id="name-taken"),
+        pytest.param(
+            answered("ResourceInUse", "taken", "CreateHyperParameterTuningJob"),
+            JobError,
+            "kennel tuning list",
+            id="tuning-name-taken",
+        ),
         pytest.param(
             answered("ThrottlingException", "Rate exceeded"),
             JobError,

@@ -60,14 +60,15 @@ def test_features_are_found_once_they_are_whole(s3, valid_request):
     key = features.key(CHANNELS, SHAPING, "i")
     assert features.find(s3, HOME, key) is None
     noted(s3, key)
+    uri = f"{CHECKPOINTS}/features/"
     (call,) = features.noted(HOME, key, job="job", checkpoints=CHECKPOINTS)
     valid_request(call.operation, call.request, service="s3")
     s3.put_object(Bucket="bucket", Key="kennel/checkpoints/job/features/train.npy", Body=b"")
-    assert features.find(s3, HOME, key) is None
+    assert features.find(s3, HOME, key) == features.Left("job", uri, whole=False)
 
     s3.put_object(Bucket="bucket", Key="kennel/checkpoints/job/features/features.json", Body=b"")
 
-    assert features.find(s3, HOME, key) == f"{CHECKPOINTS}/features/"
+    assert features.find(s3, HOME, key) == features.Left("job", uri, whole=True)
     assert features.find(s3, HOME, features.key({}, SHAPING, "i")) is None
 
 

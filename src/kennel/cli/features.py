@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from kennel.cli import context, show
 from kennel.cli.inputs import Inputs
 from kennel.cli.tuning_checks import runs_own_program
-from kennel.jobs import compose, features, naming, plan, storage, watch
+from kennel.errors import JobError
+from kennel.jobs import compose, features, lookup, naming, plan, storage, watch
+from kennel.jobs.features import Left
 from kennel.jobs.storage import Location
 from kennel.training import hyperparameters
 
@@ -36,7 +38,12 @@ class Features:
 
     home: Location
     key: str
-    uri: str | None  # the S3 prefix that holds them; None: no job has left them yet
+    left: Left | None  # by the job that was sent last for them
+
+    @property
+    def uri(self) -> str | None:
+        """The S3 prefix that holds them; None where no job has left them whole."""
+        return self.left.uri if self.left and self.left.whole else None
 
     @property
     def channel(self) -> dict[str, str]:
@@ -97,12 +104,19 @@ def computed(
     """
     Let a job compute the features and train nothing; return the S3 prefix that they are below.
 
+    Where such a job runs already, it is waited for.
+
     Args:
         static: Hyperparameters, those that are searched left out.
 
     Raises:
         JobError: It failed.
     """
+    if left := _on_their_way(inputs, found):
+        if wait:
+            show.talk(f"training job {left.job} computes the features that every trial needs")
+            _follow(inputs, left.job)
+        return left.uri
     settings = inputs.settings
     only = {**static, features.ONLY: "true"}
     settings = replace(settings, train=replace(settings.train, hyperparameters=only))
@@ -113,8 +127,31 @@ def computed(
     note(inputs, found, name)
     if wait:
         show.talk(f"training job {name}: the features that every trial needs, once")
-        events = watch.training(
-            inputs.aws.sagemaker, watch.training_log(inputs.aws.logs, name), name
-        )
-        watch.completed(show.follow(events))
+        _follow(inputs, name)
     return features.channel(compose.checkpoints(settings, inputs.bucket, name))
+
+
+def _on_their_way(inputs: Inputs, found: Features) -> Left | None:
+    """Return what is noted of the features, if the job that does nothing but make them runs."""
+    left = found.left
+    if left is None or not left.job.startswith(f"{naming.FEATURES}-"):
+        return None
+    try:
+        status = lookup.job(inputs.aws.sagemaker, left.job)["TrainingJobStatus"]
+    except JobError:  # gone
+        return None
+    return left if status == "InProgress" else None
+
+
+def _follow(inputs: Inputs, name: str) -> None:
+    """Show the job that computes features until it has ended; JobError where it has failed."""
+    events = watch.training(inputs.aws.sagemaker, watch.training_log(inputs.aws.logs, name), name)
+    try:
+        watch.completed(show.follow(events))
+    except KeyboardInterrupt:
+        show.talk(
+            f"\nno search has begun; training job {name} goes on, and leaves the features to the "
+            f"next search\n  search with them: kennel tune, as before\n"
+            f"  stop it:          kennel stop {name}"
+        )
+        raise

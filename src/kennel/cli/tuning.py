@@ -65,12 +65,14 @@ def tune(args: argparse.Namespace) -> int:
     show.talk(told)
     if args.dry_run:
         return 0
+    asked = tuned.asked(context.settings(args), data=args.data, weights=args.weights)
+    record = tuned.Record(name, settings.tune.objective, search.static, asked)
+    tuned.write(settings.tune.record, record)
     if not args.wait:
         show.talk(ways_back(name))
         show.result(json.dumps({"tuning_job": name}) if args.json else name)
         return 0
-    asked = tuned.asked(context.settings(args), data=args.data, weights=args.weights)
-    return _follow(settings, aws, name, asked, as_json=args.json)
+    return _follow(settings, aws, record, as_json=args.json)
 
 
 def _settings(args: argparse.Namespace, given: Mapping[str, str]) -> Settings:
@@ -124,7 +126,12 @@ def judged(settings: Settings, parents: Sequence[str] = ()) -> Search:
 
 
 def _require_ended(aws: Aws, parents: Sequence[str]) -> None:
-    """Raise JobError if a tuning job to start from is none, or still runs."""
+    """Raise KennelError if a tuning job to start from is none, or still runs; or at too many."""
+    if len(set(parents)) < len(parents) or len(parents) > contract.MAX_PARENTS:
+        raise SettingsError(
+            f"--from {' '.join(parents)}",
+            expected=f"at most {contract.MAX_PARENTS} tuning jobs, each once",
+        )
     for name in parents:
         found = tunings.find(aws.sagemaker, name)
         if found.in_job:
@@ -206,7 +213,8 @@ def follow(aws: Aws, name: str) -> tuple[Tuning, Job]:
     return found, reader.job
 
 
-def _follow(settings: Settings, aws: Aws, name: str, asked: tuned.Asked, *, as_json: bool) -> int:
+def _follow(settings: Settings, aws: Aws, record: tuned.Record, *, as_json: bool) -> int:
+    name = record.job
     show.talk(f"tuning job {name}")
     try:
         found, job = follow(aws, name)
@@ -216,7 +224,7 @@ def _follow(settings: Settings, aws: Aws, name: str, asked: tuned.Asked, *, as_j
     told = tuning_view.document(found, job) if as_json else None
     show.result(json.dumps(told) if told else tuning_view.outcome(found, job))
     require_found(found)
-    tuned.write(settings.tune.record, found, asked)
+    tuned.write(settings.tune.record, record.ended(found))
     show.talk(what_next(found, in_job=job.in_job))
     return 0
 

@@ -149,19 +149,23 @@ def apply(args: argparse.Namespace) -> int:
     found = Reader(aws, name).read()
     best = tuned.require_best(found)
     path = args.settings or sources.find(Path.cwd()) or Path(sources.FILE_NAME)
-    before = path.read_bytes().decode() if path.exists() else ""  # with the line ends that it has
-    after = applied(before, best.values, path)
+    after = applied(read(path), best.values, path)
     values = [(key, value) for key, value in best.values.items()]
     show.talk(f"of {best.name}, {found.metric} {best.objective:.6g}:\n{show.columns(values)}")
     if args.dry_run:
         show.talk(f"not written: {show.near(path)}")
         return 0
-    _replace(path, after)
+    replace(path, after)
     show.result(str(show.near(path)))
     return 0
 
 
-def _replace(path: Path, text: str) -> None:
+def read(path: Path) -> str:
+    """Return the settings file with the line ends that it has; nothing where there is none."""
+    return path.read_bytes().decode() if path.exists() else ""
+
+
+def replace(path: Path, text: str) -> None:
     """Write the settings file, whole or not at all, its mode and a link to it as they are."""
     target = path.resolve()
     draft = target.with_name(f".{target.name}.new")

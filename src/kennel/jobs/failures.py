@@ -130,7 +130,8 @@ def _advice(error: ClientError) -> tuple[str, str]:
     if code == "ResourceLimitExceeded":
         return TUNING_QUOTA if "HyperParameterTuning" in error.operation_name else QUOTA
     if code == "ResourceInUse":
-        return "a name that is not taken", "another --name; kennel jobs lists those that are"
+        lists = "tuning list" if "HyperParameterTuning" in error.operation_name else "jobs"
+        return "a name that is not taken", f"another --name; kennel {lists} lists those that are"
     if code in THROTTLED:
         return "fewer requests at a time", "the same again in a minute"
     if is_missing(error):

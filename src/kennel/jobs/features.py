@@ -9,6 +9,7 @@ what the channel holds with its own pictures, and computes anew what does not fi
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from kennel.jobs import storage
 from kennel.jobs.clients import Client
@@ -64,14 +65,24 @@ def noted(home: Location, key: str, *, job: str, checkpoints: str) -> list[Call]
     return [Call("s3", "put_object", request)]
 
 
-def find(s3: Client, home: Location, key: str) -> str | None:
-    """Return the S3 prefix of the features of *key*; None where no job has left them whole."""
-    document = storage.document(s3, note(home, key))
-    if document is None or not isinstance(uri := document.get("checkpoints"), str):
+@dataclass(frozen=True)
+class Left:
+    """What a note says: *job* leaves features at *uri*."""
+
+    job: str
+    uri: str  # an S3 prefix
+    whole: bool  # whether all of them are there
+
+
+def find(s3: Client, home: Location, key: str) -> Left | None:
+    """Return what is noted of the features of *key*; None where nothing is."""
+    document = storage.document(s3, note(home, key)) or {}
+    job, checkpoints = document.get("job"), document.get("checkpoints")
+    if not isinstance(job, str) or not isinstance(checkpoints, str):
         return None
-    place = Location.parse(uri) / FOLDER
+    place = Location.parse(checkpoints) / FOLDER
     whole = any(storage.listing(s3, place / DESCRIPTION))
-    return channel(uri) if whole else None
+    return Left(job, channel(checkpoints), whole)
 
 
 def channel(checkpoints: str) -> str:

@@ -8,7 +8,7 @@ asked for in a new one stands in ``tuning``; following one is ``watch``'s loop a
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from kennel.jobs.naming import TUNING
 from kennel.jobs.watch import LogReader, metric_in, training_log
 from kennel.tuning import trials
 from kennel.tuning.trials import Tuning
+
+PAGES = {"PageSize": 100}  # the most that SageMaker takes; unasked it gives ten
+SEVERAL = 5  # names in an error
 
 
 @dataclass(frozen=True)
@@ -89,41 +92,66 @@ def _searching(sagemaker: Client, name: str) -> Answer:
     return described
 
 
-def newest(sagemaker: Client, *, most: int) -> list[Answer]:
+def newest(sagemaker: Client, *, most: int, status: str | None = None) -> list[Answer]:
     """Return the summaries of kennel's newest tuning jobs of both kinds, newest first."""
-    pages = sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
-        NameContains=TUNING, SortBy="CreationTime", SortOrder="Descending"
+    which: dict[str, object] = {
+        "NameContains": TUNING,
+        **({"StatusEquals": status} if status else {}),
+    }
+    tuning = _listed(
+        sagemaker, "list_hyper_parameter_tuning_jobs", "HyperParameterTuningJobSummaries", which
     )
-    tuning = (s for page in pages for s in page["HyperParameterTuningJobSummaries"])
-    ours = (s for s in tuning if s["HyperParameterTuningJobName"].startswith(TUNING))
-    both = [*islice(ours, most), *islice(_searches(sagemaker), most)]
+    jobs = list(islice((one for one in tuning if name_of(one).startswith(TUNING)), most))
+    if len(jobs) == most:  # trials are called alike: without this all of them would be read
+        which["CreationTimeAfter"] = jobs[-1]["CreationTime"]
+    training = _listed(sagemaker, "list_training_jobs", "TrainingJobSummaries", which)
+    searches = islice((one for one in training if naming.is_tuning_job(name_of(one))), most)
+    both = [*jobs, *searches]
     return sorted(both, key=lambda summary: summary["CreationTime"], reverse=True)[:most]
 
 
-def _searches(sagemaker: Client) -> Iterator[Answer]:
-    pages = sagemaker.get_paginator("list_training_jobs").paginate(
-        NameContains=TUNING, SortBy="CreationTime", SortOrder="Descending"
+def _listed(
+    sagemaker: Client, operation: str, key: str, which: Mapping[str, object]
+) -> Iterator[Answer]:
+    """Yield the summaries that a list of SageMaker's has under *key*, newest first."""
+    pages = sagemaker.get_paginator(operation).paginate(
+        **which, SortBy="CreationTime", SortOrder="Descending", PaginationConfig=PAGES
     )
-    for page in pages:
-        for summary in page["TrainingJobSummaries"]:
-            if naming.is_tuning_job(summary["TrainingJobName"]):
-                yield summary
+    return (summary for page in pages for summary in page[key])
 
 
-def latest(sagemaker: Client, *, status: str | None = None) -> str:
+def latest(sagemaker: Client) -> str:
     """
     Return the name of kennel's newest tuning job.
 
     Raises:
         JobError: There is none.
     """
-    for summary in newest(sagemaker, most=20):
-        if status in (None, status_of(summary)):
-            return name_of(summary)
+    for summary in newest(sagemaker, most=1):
+        return name_of(summary)
     raise JobError(
-        f"no tuning job is {status}" if status else "there is no tuning job",
+        "there is no tuning job",
         expected=f"one whose name starts with {TUNING}, in this account and region",
-        remedy="kennel tune, or kennel tuning list",
+        remedy="kennel tune",
+    )
+
+
+def running(sagemaker: Client) -> str:
+    """
+    Return the name of kennel's one tuning job that is in progress.
+
+    Raises:
+        JobError: There is none, or there are several.
+    """
+    names = [name_of(one) for one in newest(sagemaker, most=SEVERAL, status="InProgress")]
+    if len(names) == 1:
+        return names[0]
+    raise JobError(
+        f"several tuning jobs are running: {', '.join(names)}"
+        if names
+        else "no tuning job is running",
+        expected="one that runs, or the name of a tuning job",
+        remedy="kennel tuning list",
     )
 
 
@@ -166,7 +194,7 @@ class Reader:
     def _trials(self) -> list[Answer]:
         pages = self._aws.sagemaker.get_paginator(
             "list_training_jobs_for_hyper_parameter_tuning_job"
-        ).paginate(HyperParameterTuningJobName=self._name)
+        ).paginate(HyperParameterTuningJobName=self._name, PaginationConfig=PAGES)
         summaries = [one for page in pages for one in page["TrainingJobSummaries"]]
         return [*summaries, *map(self._described, summaries)]
 
@@ -206,10 +234,15 @@ class Reader:
         tuning = self.read()
         if self.job.in_job:
             return tuning
-        specification = self.job.described["TrainingJobDefinition"]["AlgorithmSpecification"]
-        regexes = {one["Name"]: one["Regex"] for one in specification["MetricDefinitions"]}
-        curves = {t.name: self._curve(t.name, regexes[tuning.metric]) for t in tuning.trials}
-        return trials.from_answers(self.job.described, self._trials(), curves)
+        definition = self.job.described.get("TrainingJobDefinition", {})
+        metrics = definition.get("AlgorithmSpecification", {}).get("MetricDefinitions", ())
+        regex = {one["Name"]: one["Regex"] for one in metrics}.get(tuning.metric)
+        if regex is None:  # of a built-in algorithm, or of several definitions
+            return tuning
+        curves = {t.name: tuple(self._curve(t.name, regex)) for t in tuning.trials}
+        return replace(
+            tuning, trials=tuple(replace(t, curve=curves[t.name]) for t in tuning.trials)
+        )
 
     def _curve(self, job: str, regex: str) -> list[float]:
         lines = training_log(self._aws.logs, job).new_lines()
