@@ -75,11 +75,26 @@ def test_a_live_picture_fits_the_terminal_and_keeps_the_best():
     """
     found = search(trial(1, objective=0.9), *(trial(n, objective=0.1) for n in range(2, 10)))
 
-    lines = tuning_view.picture(found, width=50, height=10).splitlines()
+    lines = tuning_view.picture(found, width=50, height=11).splitlines()
 
-    assert len(lines) <= 10
+    assert len(lines) <= 11
     assert max(map(len, lines)) <= 50
-    assert [line[:5] for line in lines[2:-1]] == ["001 *", "007  ", "008  ", "009  "]
+    assert [line[:5] for line in lines[3:-1]] == ["001 *", "007  ", "008  ", "009  "]
+
+
+def test_a_narrow_terminal_has_the_progress_and_leaves_out_metrics_first():
+    """
+    What was searched is worth more than a second metric; limits, time and cost are always there.
+    """
+    told = {"acc": 0.5, "valid_loss": 0.25}
+    found = search(trial(1, objective=0.5, metrics=told, billable_s=61), runtime_s=3600)
+
+    narrow = tuning_view.picture(found, width=50, height=20)
+    wide = tuning_view.picture(found, width=100, height=20)
+
+    assert " of 1:00:00, 61 billable seconds" in " ".join(narrow.splitlines())
+    assert ("valid_loss" in wide, "valid_loss" in narrow) == (True, False)
+    assert "alexnet" in narrow
 
 
 def test_a_running_trial_shows_its_metric_so_far():

@@ -5,6 +5,7 @@ Where it comes from is kennel.jobs.tunings; the page to look at in a browser is
 kennel.tuning.report's.
 """
 
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,8 +15,8 @@ from kennel.cli import show
 from kennel.jobs.tunings import Job
 from kennel.tuning.trials import Trial, Tuning, best
 
-ROOM = 6  # lines of a terminal that are not for trials
-TOLD = ("valid_accuracy", "valid_loss")  # metrics of a trial that has no objective yet
+ROOM = 7  # lines of a terminal that are not for trials
+TOLD = ("valid_accuracy", "valid_loss")  # metrics beside the objective
 Show = Callable[[Tuning], object]
 
 
@@ -72,10 +73,17 @@ class Lines:
 
 
 def picture(tuning: Tuning, width: int, height: int) -> str:
-    """Return what a terminal of that size shows: progress, the newest trials, the best."""
+    """
+    Return what a terminal of that size shows: progress, the newest trials, the best.
+
+    Where the table is too wide, metrics beside the objective are left out before it is cut.
+    """
     shown = newest(tuning, max(height - ROOM, 1))
-    lines = [f"{tuning.name}  {tuning.status}  {progress(tuning)}"]
-    lines += table(tuning, shown).splitlines() if shown else []
+    lines = [f"{tuning.name}  {tuning.status}", *textwrap.wrap(progress(tuning), width)]
+    if shown:
+        whole = table(tuning, shown).splitlines()
+        fits = max(map(len, whole)) <= width
+        lines += whole if fits else table(tuning, shown, told=()).splitlines()
     return "\n".join(line[:width] for line in [*lines, _best(tuning, tuning.trials)])
 
 
@@ -142,10 +150,10 @@ def short(tuning: Tuning, trial: Trial) -> str:
     return trial.name.removeprefix(f"{tuning.name}-").partition("-")[0]
 
 
-def table(tuning: Tuning, trials: Sequence[Trial]) -> str:
-    """Align *trials* in columns, the best one marked."""
+def table(tuning: Tuning, trials: Sequence[Trial], told: Sequence[str] = TOLD) -> str:
+    """Align *trials* in columns, the best one marked; *told* are metrics beside the objective."""
     searched = [each.name for each in tuning.ranges]
-    metrics = [name for name in TOLD if any(name in t.metrics for t in trials)]
+    metrics = [name for name in told if any(name in t.metrics for t in trials)]
     others = [name for name in metrics if name != tuning.metric]
     rows = [
         (
