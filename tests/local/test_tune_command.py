@@ -341,6 +341,18 @@ def test_what_is_not_there_is_an_error(kennel, tuned, words, message):
     assert "kennel tuning list" in done.stderr
 
 
+def test_a_tuning_job_and_a_training_job_are_told_apart(kennel, tuned):
+    """
+    Where the one is named and the other is meant, the error leads there.
+    """
+    name, trial = tuned[0]["tuning_job"], tuned[0]["best"]["job"]
+
+    assert f"kennel tuning show {name}" in kennel("logs", name, code=1).stderr
+    assert f"{trial} is a training job that searches nothing" in (
+        kennel("train", "--from-tuning", trial, code=1).stderr
+    )
+
+
 def test_more_tuning_jobs_to_start_from_than_sagemaker_takes_are_refused(kennel):
     """
     Six, or one twice: before anything is asked for or uploaded.

@@ -128,7 +128,12 @@ def job(sagemaker: Client, name: str) -> Answer:
     """Describe the training job *name*; JobError where there is none."""
     found = _or_none(sagemaker.describe_training_job, TrainingJobName=name)
     if found is None:
-        raise JobError(f"there is no training job {name}", remedy="kennel jobs lists them")
+        searches = naming.is_tuning_job(name)
+        raise JobError(
+            f"there is no training job {name}",
+            expected="a training job; each trial of a tuning job is one" if searches else "",
+            remedy=f"kennel tuning show {name}" if searches else "kennel jobs lists them",
+        )
     return found
 
 

@@ -82,13 +82,16 @@ def find(sagemaker: Client, name: str) -> Job:
 
 
 def _searching(sagemaker: Client, name: str) -> Answer:
-    missing = JobError(f"there is no tuning job {name}", remedy="kennel tuning list")
     try:
         described = lookup.job(sagemaker, name)
     except JobError as error:
-        raise missing from error
+        raise JobError(f"there is no tuning job {name}", remedy="kennel tuning list") from error
     if contract.SEARCH_HYPERPARAMETER not in described.get("HyperParameters", {}):
-        raise missing
+        raise JobError(
+            f"{name} is a training job that searches nothing",
+            expected="a tuning job, or a training job of kennel tune --in-job",
+            remedy="kennel tuning list",
+        )
     return described
 
 
