@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from kennel.contract import ContainerPaths
+from kennel.contract import SEARCH_HYPERPARAMETER, ContainerPaths
 
 QUICK = {
     "model": "shufflenet_v2_x0_5",
@@ -85,3 +85,27 @@ def test_what_two_processes_compute_a_later_job_takes(tmp_path, dataset):
     assert figures(second) == pytest.approx(figures(first), abs=1e-4)
     skipped = [(paths.output_data / "skipped.json").read_text() for paths in (first, second)]
     assert skipped[0] == skipped[1]
+
+
+def test_trials_side_by_side_compute_features_once(tmp_path, dataset):
+    """
+    With processes that read, and the other takes what the first one has left.
+    """
+    momentum = {"Name": "momentum", "MinValue": "0.5", "MaxValue": "0.9"}
+    search = {
+        "Strategy": "Random",
+        "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "valid_loss"},
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 2},
+        "ParameterRanges": {"ContinuousParameterRanges": [momentum]},
+    }
+    _, output = run(
+        tmp_path / "job",
+        dataset,
+        epochs="1",
+        sagemaker_mpi_num_of_processes_per_host="2",
+        **{SEARCH_HYPERPARAMETER: json.dumps(search)},
+    )
+
+    assert output.count("completed valid_loss=") == 2
+    assert output.count("pass through it once") == 1
+    assert output.count("no picture passes through the backbone") >= 1

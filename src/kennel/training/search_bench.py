@@ -5,9 +5,14 @@ A trial finds all as the first one did, so that it comes to what a single traini
 hyperparameters comes to. How one is trained is in search_trial.py.
 """
 
+import fcntl
+import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
 
 from torch import Tensor, nn
 
@@ -38,6 +43,7 @@ HEAD_ALONE = frozenset(
     }
 )
 BACKBONES_AT_MOST = 4  # in memory at a time, with their features
+LOOK_S = 0.1
 
 Key = tuple[tuple[str, Value], ...]
 
@@ -76,11 +82,13 @@ class Bench:
     Args:
         paths: Of the container.
         wanted: The search.
-        opened: By another process, which has said what there is; None: the first trial reads it.
+        turn: A file that processes of the same search lock while one of them reads the pictures:
+            the others then find the features that it has left. None: there is this one alone.
     """
 
-    def __init__(self, paths: ContainerPaths, wanted: Wanted, opened: Opened | None = None) -> None:
-        self.paths, self.wanted, self.opened = paths, wanted, opened
+    def __init__(self, paths: ContainerPaths, wanted: Wanted, turn: Path | None = None) -> None:
+        self.paths, self.wanted, self._turn = paths, wanted, turn
+        self.opened: Opened | None = None
         self._backbones: OrderedDict[Key, _Backbone] = OrderedDict()
 
     def ready(self, values: Mapping[str, str], stop: Stop) -> Ready:
@@ -96,7 +104,8 @@ class Bench:
         key = _key(chosen)
         known = self._backbones.get(key)
         if known is None:
-            model, job = self._begin(chosen, key, stop)
+            with nullcontext() if self._turn is None else alone(self._turn, stop):
+                model, job = self._begin(chosen, key, stop)
             self._keep(key, model, job)
         else:
             self._backbones.move_to_end(key)
@@ -134,6 +143,29 @@ class Bench:
         device = first.reading.device
         dtype = precision.choose_dtype(chosen.amp, device)
         return replace(first, chosen=chosen, reading=prepare.reading(chosen, device), dtype=dtype)
+
+
+@contextmanager
+def alone(file: Path, stop: Stop) -> Iterator[None]:
+    """
+    Wait until no other process has locked *file*, and keep it locked: one that dies lets it go.
+
+    Raises:
+        Stopped: A stop was asked for while another one had it.
+    """
+    with file.open("ab") as lock:
+        while not _locked(lock):
+            stop.check()
+            time.sleep(LOOK_S)
+        yield
+
+
+def _locked(file: BinaryIO) -> bool:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _key(chosen: Hyperparameters) -> Key:

@@ -15,6 +15,7 @@ from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -46,8 +47,9 @@ def runners(bench: Bench, count: int) -> Iterator[Sequence[Runner]]:
     if count == 1:
         yield [_here(bench)]
         return
-    with ExitStack() as stack:
-        yield [stack.enter_context(_Worker.started(bench, place, count)) for place in range(count)]
+    with TemporaryDirectory(prefix="kennel-") as folder, ExitStack() as stack:
+        shared = Bench(bench.paths, bench.wanted, Path(folder, "turn"))
+        yield [stack.enter_context(_Worker.started(shared, place, count)) for place in range(count)]
 
 
 def _here(bench: Bench) -> Runner:
@@ -71,7 +73,8 @@ class _Worker:
         """Start one, and end it when the block is left."""
         context = get_context("spawn")  # a fork would share the GPU's and OpenMP's state
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(bench, place, count, theirs), daemon=True)
+        # No daemon: those may not have the processes that read pictures.
+        process = context.Process(target=_work, args=(bench, place, count, theirs), daemon=False)
         process.start()
         theirs.close()
         try:
