@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from kennel.cli import tuning_view
 from kennel.jobs import search_log
-from kennel.jobs.tunings import Job, as_tuning_job
+from kennel.jobs.tuning_reader import as_tuning_job
+from kennel.jobs.tunings import Job
 from kennel.jobs.watch import Line
 from kennel.tuning.ranges import Categorical, Continuous
 from kennel.tuning.trials import Limits, Trial, Tuning

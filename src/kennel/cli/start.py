@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from kennel.cli import context, tuned
 from kennel.errors import SettingsError
-from kennel.jobs import tunings
 from kennel.jobs.aws import Aws
 from kennel.jobs.features import CHANNEL as FEATURES
+from kennel.jobs.tuning_reader import Reader
 from kennel.settings import Settings
 from kennel.tuning.trials import Tuning
 
@@ -44,7 +44,7 @@ def of(args: argparse.Namespace, settings: Settings, given: Mapping[str, str]) -
     if args.tuned:
 
         def look(job: str) -> Tuning:
-            return tunings.Reader(Aws(settings.aws.region), job).read()
+            return Reader(Aws(settings.aws.region), job).read()
 
         asked = tuned.asked(settings, data=args.data, weights=args.weights)
         if record := tuned.from_record(settings, asked, given, look):

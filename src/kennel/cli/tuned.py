@@ -15,8 +15,9 @@ from typing import Any
 from kennel import contract
 from kennel.cli import show
 from kennel.errors import JobError
-from kennel.jobs import compose, tunings
+from kennel.jobs import compose
 from kennel.jobs.aws import Aws
+from kennel.jobs.tuning_reader import Reader
 from kennel.settings import Settings
 from kennel.tuning.trials import Trial, Tuning
 
@@ -202,7 +203,7 @@ def from_job(aws: Aws, name: str) -> Found:
     Raises:
         JobError: There is no such tuning job, or it has found nothing.
     """
-    reader = tunings.Reader(aws, name)
+    reader = Reader(aws, name)
     tuning = reader.read()
     best = require_best(tuning)
     running = "" if tuning.ended else " so far"

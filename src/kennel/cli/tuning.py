@@ -29,6 +29,7 @@ from kennel.jobs.failures import explained
 from kennel.jobs.features import CHANNEL as FEATURES
 from kennel.jobs.storage import Location
 from kennel.jobs.tuning import Search
+from kennel.jobs.tuning_reader import Reader
 from kennel.jobs.tunings import Job
 from kennel.settings import Settings
 from kennel.tuning.trials import Tuning
@@ -202,7 +203,7 @@ def submit(inputs: Inputs, wanted: Wanted, *, name: str, wait: bool = True) -> N
 
 def follow(aws: Aws, name: str) -> tuple[Tuning, Job]:
     """Show a search as it goes on; return what it came to."""
-    reader = tunings.Reader(aws, name)
+    reader = Reader(aws, name)
     found = tuning_view.follow(
         watch.polled(
             lambda: [reader.read()],

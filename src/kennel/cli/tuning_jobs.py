@@ -20,7 +20,8 @@ from kennel.jobs import plan, tunings
 from kennel.jobs.aws import Aws
 from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
-from kennel.jobs.tunings import Job, Reader
+from kennel.jobs.tuning_reader import Reader
+from kennel.jobs.tunings import Job
 from kennel.tuning.trials import Tuning
 
 HYPERPARAMETERS = ("train", "hyperparameters")

@@ -1,7 +1,7 @@
 """
 How a tuning job looks: its progress on a line, its trials in a table, as JSON, and live.
 
-Where it comes from is kennel.jobs.tunings; the page to look at in a browser is
+Where it comes from is kennel.jobs.tuning_reader; the page to look at in a browser is
 kennel.tuning.report's.
 """
 

@@ -1,30 +1,23 @@
 """
 The tuning jobs there are, read from SageMaker: its own, and searches inside one training job.
 
-Takes clients, opens none. Both kinds become the same value, kennel.tuning.trials.Tuning. What is
-asked for in a new one stands in ``tuning``; following one is ``watch``'s loop around ``Reader``.
+Takes clients, opens none. What is asked for in a new one stands in ``tuning``; one with its trials
+is read in ``tuning_reader``.
 """
 
-import json
-import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from botocore.exceptions import ClientError
 
 from kennel import contract
 from kennel.errors import JobError
-from kennel.jobs import lookup, naming, search_log, storage, watch
-from kennel.jobs.aws import Aws
+from kennel.jobs import lookup, naming, watch
 from kennel.jobs.clients import Client
 from kennel.jobs.failures import is_missing
 from kennel.jobs.lookup import Answer
 from kennel.jobs.naming import TUNING
-from kennel.jobs.watch import LogReader, metric_in, training_log
-from kennel.tuning import trials
-from kennel.tuning.trials import Tuning
 
 PAGES = {"PageSize": 100}  # the most that SageMaker takes; unasked it gives ten
 SEVERAL = 5  # names in an error
@@ -166,110 +159,3 @@ def name_of(described: Answer) -> str:
 def status_of(described: Answer) -> str:
     """Return its status."""
     return str(described.get("HyperParameterTuningJobStatus") or described["TrainingJobStatus"])
-
-
-class Reader:
-    """
-    Reads one tuning job as often as it is asked to; of trials that have ended once.
-
-    Raises:
-        JobError: There is no such tuning job.
-    """
-
-    def __init__(self, aws: Aws, name: str) -> None:
-        self._aws = aws
-        self._name = name
-        self._ended: dict[str, Answer] = {}
-        self._log: LogReader | None = None
-        self._told = search_log.Trials(name, ())
-        self.job = find(aws.sagemaker, name)
-
-    def read(self) -> Tuning:
-        """Return the tuning job as it is now, with its trials."""
-        self.job = find(self._aws.sagemaker, self._name)
-        if not self.job.in_job:
-            return trials.from_answers(self.job.described, self._trials())
-        document = self._left()
-        described = as_tuning_job(self.job.described, document.get("Tuning", {}))
-        answers = document.get("TrainingJobs") or self._so_far(described)
-        return trials.from_answers(described, answers, document.get("Curves"))
-
-    def _trials(self) -> list[Answer]:
-        pages = self._aws.sagemaker.get_paginator(
-            "list_training_jobs_for_hyper_parameter_tuning_job"
-        ).paginate(HyperParameterTuningJobName=self._name, PaginationConfig=PAGES)
-        summaries = [one for page in pages for one in page["TrainingJobSummaries"]]
-        return [*summaries, *map(self._described, summaries)]
-
-    def _described(self, summary: Answer) -> Answer:
-        """Return what the summary lacks: metrics, and the seconds that are paid for."""
-        name = summary["TrainingJobName"]
-        if name not in self._ended:
-            described = lookup.job(self._aws.sagemaker, name)
-            if described["TrainingJobStatus"] not in contract.TRAINING_ENDED:
-                return described
-            self._ended[name] = described
-        return self._ended[name]
-
-    def _left(self) -> Answer:
-        """Return what a search in one job has left; nothing while it runs, or where it broke."""
-        described = self.job.described
-        if described["TrainingJobStatus"] not in contract.TRAINING_ENDED:
-            return {}
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                storage.unpack(self._aws.s3, storage.outputs(described), Path(folder))
-                return dict(json.loads((Path(folder) / contract.SEARCH_RESULT).read_text()))
-            except (JobError, FileNotFoundError):
-                return {}
-
-    def _so_far(self, described: Answer) -> list[Answer]:
-        """Return the trials that the log of a search in one job tells of."""
-        ranges = described["HyperParameterTuningJobConfig"]["ParameterRanges"]
-        if self._log is None:
-            names = [one["Name"] for kind in ranges.values() for one in kind]
-            self._log = training_log(self._aws.logs, self._name)
-            self._told = search_log.Trials(self._name, names)
-        return self._told.read(self._log.new_lines())
-
-    def with_curves(self) -> Tuning:
-        """Return the tuning job with the learning curves of its trials, as their logs have them."""
-        tuning = self.read()
-        if self.job.in_job:
-            return tuning
-        definition = self.job.described.get("TrainingJobDefinition", {})
-        metrics = definition.get("AlgorithmSpecification", {}).get("MetricDefinitions", ())
-        regex = {one["Name"]: one["Regex"] for one in metrics}.get(tuning.metric)
-        if regex is None:  # of a built-in algorithm, or of several definitions
-            return tuning
-        curves = {t.name: tuple(self._curve(t.name, regex)) for t in tuning.trials}
-        return replace(
-            tuning, trials=tuple(replace(t, curve=curves[t.name]) for t in tuning.trials)
-        )
-
-    def _curve(self, job: str, regex: str) -> list[float]:
-        lines = training_log(self._aws.logs, job).new_lines()
-        return [value for line in lines if (value := metric_in(line.text, regex)) is not None]
-
-
-def as_tuning_job(described: Answer, left: Mapping[str, object]) -> Answer:
-    """
-    Describe a search in one training job as AWS describes a tuning job.
-
-    Args:
-        described: The training job.
-        left: What the search says of itself, so far or at its end.
-    """
-    static = dict(described["HyperParameters"])
-    config = json.loads(static.pop(contract.SEARCH_HYPERPARAMETER))
-    ended = described.get("TrainingEndTime")
-    return {
-        "HyperParameterTuningJobConfig": config,
-        "TrainingJobDefinition": {"StaticHyperParameters": static},
-        **left,
-        "HyperParameterTuningJobName": described["TrainingJobName"],
-        "HyperParameterTuningJobStatus": described["TrainingJobStatus"],
-        "CreationTime": described["CreationTime"],
-        **({"HyperParameterTuningEndTime": ended} if ended else {}),
-        **({"FailureReason": r} if (r := described.get("FailureReason")) else {}),
-    }
