@@ -54,7 +54,7 @@ def grid(**values):
 @pytest.fixture(scope="module")
 def dataset(noisy_pictures):
     """Noise of two kinds, hard to tell apart."""
-    return noisy_pictures(COUNTS, size_px=32, noise=200, shift=20)
+    return noisy_pictures(COUNTS, size_px=32, noise=200, shift=100)
 
 
 def laid_out(root, dataset, **changes):
@@ -133,7 +133,7 @@ def test_the_artifact_is_what_a_training_with_the_best_values_comes_to(searched,
     alone = lay_out(**tuning.best.values)
     main.main(alone, Stop())
 
-    assert len({trial.objective for trial in tuning.trials}) > 1, "the trials are all alike"
+    assert tuning.best.name != tuning.trials[0].name, "nothing could have left a trace in it"
     torch.testing.assert_close(weights(paths), weights(alone), rtol=0, atol=0)
     made, own = figures(paths), figures(alone)
     for name in ("best_epoch", "valid_loss", "test_accuracy", "test_loss", "hyperparameters"):
