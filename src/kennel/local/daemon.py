@@ -194,7 +194,7 @@ def status(state: Path) -> Status:
         registry=about.get("registry"),
         version=about["version"],
         training_jobs=about["training_jobs"],
-        tuning_jobs=about["tuning_jobs"],
+        tuning_jobs=about.get("tuning_jobs", 0),  # a server of an older kennel says nothing of them
         endpoints=about["endpoints"],
     )
 
