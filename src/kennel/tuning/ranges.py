@@ -192,7 +192,9 @@ def _check_numbers(numbers: Continuous | Integer, scalings: tuple[str, ...]) -> 
         raise TuningError(
             f"range {numbers.name} goes {bounds}",
             expected="MinValue below MaxValue",
-            remedy="make a value that does not change a static hyperparameter",
+            remedy="swap them"
+            if numbers.low > numbers.high
+            else "make a value that does not change a static hyperparameter",
         )
     if numbers.scaling not in scalings:
         raise TuningError(
