@@ -9,9 +9,8 @@ from kennel.local.database import Database
 from kennel.local.logs import Logs
 from kennel.local.runtimes.process import ProcessRuntime
 from kennel.local.s3.objects import Objects
+from kennel.local.sagemaker import record
 from kennel.local.sagemaker.service import SageMaker
-from kennel.local.sagemaker.training import run
-from kennel.local.sagemaker.tuning import run as tuning_run
 
 TALKS = """
 import os, time
@@ -48,8 +47,7 @@ def database(tmp_path):
 @pytest.fixture
 def local(database, tmp_path, monkeypatch):
     """SageMaker without a server around it."""
-    for module in (run, tuning_run):
-        monkeypatch.setattr(module, "RETRY_S", 0.05)
+    monkeypatch.setattr(record, "RETRY_S", 0.05)
     objects = Objects(tmp_path / "objects", database)
     objects.create_bucket("bucket")
     runtime = ProcessRuntime(tmp_path / "runtime")

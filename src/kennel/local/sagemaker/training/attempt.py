@@ -15,12 +15,13 @@ from kennel.errors import LocalServerError
 from kennel.local.resources import LOCAL, Document
 from kennel.local.runtimes.protocol import Launch, State
 from kennel.local.sagemaker.platform import Platform, now
+from kennel.local.sagemaker.record import Closing
 from kennel.local.sagemaker.training import hosts as members
 from kennel.local.sagemaker.training import inputs, layout, limits, outcome, remains, spot, status
 from kennel.local.sagemaker.training.checkpoints import Checkpoints
 from kennel.local.sagemaker.training.hosts import Group, Host
 from kennel.local.sagemaker.training.output import Output
-from kennel.local.sagemaker.training.record import Closing, Record, seconds_since
+from kennel.local.sagemaker.training.record import Record, seconds_since
 
 POLL_S = 0.1  # between two looks at the output; the end itself is noticed at once
 CHECKPOINT_INTERVAL_S = 1.0

@@ -16,16 +16,16 @@ from kennel.local.resources import LOCAL
 from kennel.local.runtimes.protocol import State
 from kennel.local.sagemaker import archive, log_lines
 from kennel.local.sagemaker.platform import Platform, now
+from kennel.local.sagemaker.record import Closing, settle
 from kennel.local.sagemaker.training import limits, spot, status, uploads
 from kennel.local.sagemaker.training.attempt import Attempt
 from kennel.local.sagemaker.training.outcome import outcome, read_failure, wants_model
-from kennel.local.sagemaker.training.record import Closing, Record
+from kennel.local.sagemaker.training.record import Record
 from kennel.local.sagemaker.training.slots import Slots
 from kennel.local.wire.errors import ApiError
 
 LOG = logging.getLogger(__name__)
 
-RETRY_S = 5.0  # until there may be room on the disk again
 POLL_S = 0.1  # between two looks at whether a job that waits for capacity is to stop
 
 
@@ -39,18 +39,7 @@ class Run:
 
     def run(self) -> None:
         """Bring the job to its end, whatever happens on the way."""
-        while not self._has_settled():
-            if self.platform.closing.wait(RETRY_S):
-                return
-
-    def _has_settled(self) -> bool:
-        """Go on from where the job stands; return False if there is no room to write that down."""
-        try:
-            self._settle()
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would go on
-            LOG.warning("training job %s has to wait: %s", self.record.name, error)
-            return False
-        return True
+        settle(self.record, self._settle, self.platform.closing)
 
     def _settle(self) -> None:
         try:

@@ -20,10 +20,10 @@ from kennel.local import disk
 from kennel.local.resources import LOCAL, Document
 from kennel.local.sagemaker.names import TUNING_JOB
 from kennel.local.sagemaker.platform import Platform, now
+from kennel.local.sagemaker.record import Closing, settle
 from kennel.local.sagemaker.tags import Tags
 from kennel.local.sagemaker.training.jobs import TrainingJobs
 from kennel.local.sagemaker.training.metrics import regex
-from kennel.local.sagemaker.training.record import Closing
 from kennel.local.sagemaker.tuning import checks, definition, launched, progress
 from kennel.local.sagemaker.tuning.objective import Curve
 from kennel.local.sagemaker.tuning.record import Record, summaries
@@ -40,7 +40,6 @@ LOG = logging.getLogger(__name__)
 POLL_S = 0.1  # between two looks at the training jobs
 LONGEST_POLL_S = 1.0
 RESTS = 3  # times as long as a look took: hundreds of training jobs must not keep a core busy
-RETRY_S = 5.0  # until there may be room on the disk again
 UNIQUE_BYTES = 4  # of a training job's name, written as eight hexadecimal digits
 
 
@@ -57,18 +56,7 @@ class Run:
 
     def run(self) -> None:
         """Bring the tuning job to its end, whatever happens on the way."""
-        while not self._has_settled():
-            if self.platform.closing.wait(RETRY_S):
-                return
-
-    def _has_settled(self) -> bool:
-        """Go on from where the job stands; return False if there is no room to write that down."""
-        try:
-            self._settle()
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would go on
-            LOG.warning("tuning job %s has to wait: %s", self.record.name, error)
-            return False
-        return True
+        settle(self.record, self._settle, self.platform.closing)
 
     def _settle(self) -> None:
         with suppress(Closing):
