@@ -6,7 +6,7 @@ import pytest
 
 from kennel.contract import FAILURE_REASON_CHARS
 from kennel.local.resources import LOCAL
-from kennel.local.sagemaker.tuning import progress
+from kennel.local.sagemaker.tuning import launched, progress
 from kennel.local.wire.errors import ApiError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,45 +26,48 @@ def tuning(status="InProgress", **local):
     }
 
 
-def some(**counts):
-    return [{"ObjectiveStatus": status} for status, count in counts.items() for _ in range(count)]
+def summary(name, status, objective=None, reason=None):
+    objective = {"MetricName": "acc", "Type": "Maximize", "Value": objective} if objective else None
+    return {
+        **dict.fromkeys((*launched.AS_THEY_ARE, *launched.SECONDS)),
+        "TrainingJobName": name,
+        "TrainingJobStatus": status,
+        "FailureReason": reason,
+        "TunedHyperParameters": {},
+        "Metrics": {},
+        launched.OBJECTIVE: objective,
+    }
 
 
-@pytest.mark.parametrize(
-    ("summaries", "most", "expected"),
-    [
-        pytest.param(some(Failed=4), 10, False, id="four-of-ten"),
-        pytest.param(some(Failed=5), 10, True, id="five-of-ten"),
-        pytest.param(some(Failed=5, Pending=1), 10, True, id="while-one-runs"),
-        pytest.param(some(Failed=9, Succeeded=1), 10, False, id="not-when-one-succeeded"),
-        pytest.param(some(Failed=2), 2, True, id="all-there-may-be"),
-        pytest.param(some(Failed=4), None, False, id="four-of-who-knows"),
-        pytest.param(some(Failed=5), None, True, id="five-of-who-knows"),
-        pytest.param([], 1, False, id="none-yet"),
-    ],
-)
-def test_five_in_vain_are_enough(summaries, most, expected):
-    """
-    Then nothing more is started; what runs may still succeed.
-    """
-    assert progress.is_hopeless(summaries, most=most) is expected
+FAILED = summary("b", "Failed", reason="AlgorithmError: no data")
+QUIET = summary("a", "Completed")
 
 
-def failed(name, reason):
-    return {"TrainingJobName": name, "TrainingJobStatus": "Failed", "FailureReason": reason}
+def ended(*summaries):
+    """Return how a tuning job ends that had these training jobs."""
+    return progress.ended(progress.about_to_end(tuning(), "Completed"), summaries, LATER)
 
 
 def test_the_reason_is_that_of_the_first_failure():
     """
     What the others say is mostly the same.
     """
-    quiet = {"TrainingJobName": "a", "TrainingJobStatus": "Completed"}
-    summaries = [quiet, failed("b", "AlgorithmError: no data"), failed("c", "later")]
+    last = ended(QUIET, FAILED, summary("c", "Failed", reason="later"))
 
-    assert progress.in_vain(tuning(), summaries) == (
+    assert last["FailureReason"] == (
         "No training job succeeded after 3 attempts. The first that failed, b:"
         " AlgorithmError: no data"
     )
+
+
+def test_training_jobs_that_ended_well_and_said_nothing_are_told_of_the_metric():
+    """
+    Whose regular expression most likely fits no line of theirs.
+    """
+    last = ended(QUIET, summary("b", "Stopped"))
+
+    assert last["FailureReason"].startswith("No objective metrics found after running 2 ")
+    assert "has a finite acc by 'acc=([0-9.]+)'" in last["FailureReason"]
 
 
 def test_a_long_reason_is_cut_to_what_aws_shows():
@@ -98,13 +101,13 @@ def test_the_first_end_that_was_noted_stays():
 
 def test_nothing_that_succeeded_is_a_failure():
     """
-    However the search came to its end.
+    However the search came to its end; one success is enough for Completed.
     """
-    over = progress.about_to_end(tuning(), "Completed")
-    last = progress.ended(over, [failed("a", "no data") | {"ObjectiveStatus": "Failed"}], LATER)
-
-    assert last["HyperParameterTuningJobStatus"] == "Failed"
-    assert last["FailureReason"].startswith("No training job succeeded after 1 attempts.")
+    assert ended(FAILED)["HyperParameterTuningJobStatus"] == "Failed"
+    assert ended()["HyperParameterTuningJobStatus"] == "Failed"
+    succeeded = ended(FAILED, summary("a", "Completed", 0.5))
+    assert succeeded["HyperParameterTuningJobStatus"] == "Completed"
+    assert "FailureReason" not in succeeded
 
 
 @pytest.mark.parametrize("status", ["Completed", "Failed", "Stopped"])
@@ -120,7 +123,7 @@ def test_the_runtime_ends_with_the_job():
     """
     It is counted from the creation, as MaxRuntimeInSeconds is.
     """
-    last = progress.ended(progress.about_to_end(tuning(), "Completed"), some(Succeeded=1), LATER)
+    last = ended(summary("a", "Completed", 0.5))
 
     assert progress.runtime_s(tuning(), LATER) == 90
     assert progress.runtime_s(last, LATER + timedelta(days=1)) == 90

@@ -123,3 +123,35 @@ def test_five_failures_and_no_success_are_the_end():
     said = completion.no_success(list(reversed(failures)))
     assert "No training job succeeded after 5 attempts" in said
     assert "t-000: out of memory" in said
+
+
+@pytest.mark.parametrize(
+    ("objectives", "running", "expected"),
+    [
+        pytest.param([None] * 4, 0, False, id="four-failures"),
+        pytest.param([None] * 5, 0, True, id="five-failures"),
+        pytest.param([None] * 5, 1, True, id="while-one-runs"),
+        pytest.param([None] * 9 + [0.5], 0, False, id="not-when-one-succeeded"),
+        pytest.param([], 0, False, id="none-yet"),
+    ],
+)
+def test_five_in_vain_are_enough(objectives, running, expected):
+    """
+    Then nothing more is started; what runs may still succeed.
+    """
+    still = [Trial(f"u-{number}", {}) for number in range(running)]
+
+    assert completion.is_hopeless([*ended(*objectives), *still]) is expected
+
+
+def test_trials_in_vain_are_told_by_the_first_that_failed():
+    """
+    The first that ended so; one that only said nothing is named when none failed.
+    """
+    failures = ended(None, None, None)
+    quiet = Trial("t-999", {}, "Completed", ended=START)
+
+    assert completion.in_vain([quiet, *reversed(failures)]) == (
+        "No training job succeeded after 4 attempts. The first that failed, t-000: out of memory"
+    )
+    assert completion.in_vain([quiet]).endswith("t-999: it emitted no objective metric")

@@ -39,6 +39,33 @@ def reason(
     return None
 
 
+def is_hopeless(trials: Iterable[Trial]) -> bool:
+    """
+    Return whether to start no more trials, since those that have ended are all in vain.
+
+    AWS gives up after five without an objective; what still runs may succeed.
+    """
+    known = list(trials)
+    vain = sum(not (trial.running or trial.succeeded) for trial in known)
+    return vain >= TUNING_FAILURES_AT_START and not has_success(known)
+
+
+def has_success(trials: Iterable[Trial]) -> bool:
+    """Return whether a trial has ended with an objective."""
+    return any(trial.succeeded for trial in trials)
+
+
+def in_vain(trials: Iterable[Trial]) -> str:
+    """Return why a tuning job has failed whose trials all ended without an objective."""
+    known = in_order_of_ending(trials)
+    said = f"No training job succeeded after {len(known)} attempts."
+    if not known:
+        return said
+    first = min(known, key=lambda trial: trial.state != "Failed")
+    why = first.reason or "it emitted no objective metric"
+    return f"{said} The first that failed, {first.name}: {why}"
+
+
 def no_success(trials: Iterable[Trial]) -> str | None:
     """
     Return why a tuning job has failed: its first training jobs all ended without an objective.

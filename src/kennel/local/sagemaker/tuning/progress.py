@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from kennel.contract import FAILURE_REASON_CHARS, TUNING_ENDED, TUNING_FAILURES_AT_START
+from kennel.contract import FAILURE_REASON_CHARS, TUNING_ENDED
 from kennel.local.resources import LOCAL, Document
 from kennel.local.sagemaker.names import TUNING_JOB, invalid
 from kennel.local.sagemaker.tuning import definition, launched
 from kennel.local.wire.context import region
-from kennel.tuning.completion import not_improving
+from kennel.tuning import completion
+from kennel.tuning.trials import Trial
 
 STATUS = "HyperParameterTuningJobStatus"
 
@@ -74,8 +75,9 @@ def about_to_end(tuning: Document, status: str, reason: str = "") -> Document:
 def ended(tuning: Document, summaries: Sequence[Document], now: datetime) -> Document:
     """Return *tuning* at its end: one whose training jobs were all in vain has failed."""
     status, reason = ending(tuning) or ("Completed", "")
-    if status == "Completed" and not has_success(summaries):
-        status, reason = "Failed", in_vain(tuning, summaries)[:FAILURE_REASON_CHARS]
+    trials = [launched.trial(one) for one in summaries]
+    if status == "Completed" and not completion.has_success(trials):
+        status, reason = "Failed", in_vain(tuning, trials)[:FAILURE_REASON_CHARS]
     last = {STATUS: status, "HyperParameterTuningEndTime": now, "LastModifiedTime": now}
     return tuning | last | ({"FailureReason": reason} if reason else {})
 
@@ -86,35 +88,13 @@ def runtime_s(tuning: Document, now: datetime) -> float:
     return float((until - tuning["CreationTime"]).total_seconds())
 
 
-def is_hopeless(summaries: Sequence[Document], *, most: int | None) -> bool:
-    """
-    Return whether to start no more training jobs, since those that have ended are all in vain.
-
-    Args:
-        summaries: Of the training jobs so far.
-        most: Training jobs that there may be at all, if that is known.
-    """
-    vain = sum(one["ObjectiveStatus"] == "Failed" for one in summaries)
-    enough = min(TUNING_FAILURES_AT_START, most or TUNING_FAILURES_AT_START)
-    return vain >= enough and not has_success(summaries)
-
-
-def has_success(summaries: Sequence[Document]) -> bool:
-    """Return whether a training job has ended with an objective."""
-    return any(one["ObjectiveStatus"] == "Succeeded" for one in summaries)
-
-
-def in_vain(tuning: Document, summaries: Sequence[Document]) -> str:
+def in_vain(tuning: Document, trials: Sequence[Trial]) -> str:
     """Return why a tuning job has failed whose training jobs all ended without an objective."""
-    first = next((one for one in summaries if one["TrainingJobStatus"] == "Failed"), None)
-    if first is not None:
-        return (
-            f"No training job succeeded after {len(summaries)} attempts. The first that failed,"
-            f" {first['TrainingJobName']}: {first['FailureReason']}"
-        )
+    if any(trial.state == "Failed" for trial in trials):
+        return completion.in_vain(trials)
     name, regex = definition.objective(tuning)["MetricName"], definition.regex(tuning)
     return (
-        f"No objective metrics found after running {len(summaries)} training jobs. Please ensure"
+        f"No objective metrics found after running {len(trials)} training jobs. Please ensure"
         " that the custom algorithm is emitting the objective metric as defined by the regular"
         f" expression provided: no line of theirs has a finite {name} by {regex!r}."
     )
@@ -128,7 +108,7 @@ def converged(tuning: Document, now: datetime) -> Document:
 def details(tuning: Document, summaries: Sequence[Document]) -> Document:
     """Return TuningJobCompletionDetails."""
     trials = [launched.trial(one) for one in summaries]
-    stale = not_improving(trials, maximize=definition.is_maximised(tuning))
+    stale = completion.not_improving(trials, maximize=definition.is_maximised(tuning))
     return {
         "NumberOfTrainingJobsObjectiveNotImproving": stale,
         "ConvergenceDetectedTime": tuning[LOCAL].get("ConvergedAt"),

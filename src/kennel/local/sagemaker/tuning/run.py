@@ -29,7 +29,7 @@ from kennel.local.sagemaker.tuning.objective import Curve
 from kennel.local.sagemaker.tuning.record import Record, summaries
 from kennel.local.wire.context import REGION
 from kennel.local.wire.errors import ApiError
-from kennel.tuning.completion import has_converged
+from kennel.tuning import completion
 from kennel.tuning.trials import Trial
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Run:
         self._stop_early(trials)
         free = limits["MaxParallelTrainingJobs"] - len(running)
         left = free if most is None else min(free, most - len(trials))
-        hopeless = progress.is_hopeless(known, most=most)
+        hopeless = completion.is_hopeless(trials)
         values = [] if hopeless or left <= 0 else self.search.suggest(trials, left)
         for one in values:
             self._launch(tuning, one)
@@ -164,7 +164,7 @@ class Run:
         """Write down when no better objective was to be expected any more."""
         if "ConvergedAt" in tuning[LOCAL]:
             return
-        if has_converged(trials, maximize=definition.is_maximised(tuning)):
+        if completion.has_converged(trials, maximize=definition.is_maximised(tuning)):
             self.record.change(lambda tuning: progress.converged(tuning, now()))
 
     def _stop_early(self, trials: Sequence[Trial]) -> None:
