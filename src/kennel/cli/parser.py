@@ -2,7 +2,8 @@
 What can be typed, and the one error boundary.
 
 Describes every command and imports none of their modules, so that ``kennel --help`` is quick: the
-function that runs a command is named here and looked up when it is needed.
+function that runs a command is named here and looked up when it is needed. The commands of a search
+are described in ``tuning_parser``.
 """
 
 import argparse
@@ -12,19 +13,16 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TypeAlias
 
-from kennel.cli import hints
+from kennel.cli import hints, options, tuning_parser
+from kennel.cli.options import DEFAULT, Commands, positive
 from kennel.cli.usage import Parser
 from kennel.contract import INFERENCE_AMI_DRIVERS
 from kennel.errors import KennelError
 
 AWAY_S = 2  # without Spot capacity, after an interruption
-STRATEGIES = ("Bayesian", "Random", "Grid", "Hyperband")
 RUNTIMES = ("auto", "docker", "process")
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
-
-Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - it has no public name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,7 +61,7 @@ def parser() -> Parser:
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     _data(commands)
     _training(commands)
-    _tuning(commands)
+    tuning_parser.add(commands)
     _endpoints(commands)
     _images(commands)
     _check(commands)
@@ -83,7 +81,7 @@ def _data(commands: Commands) -> None:
 
     check = data.add_parser("check", help="decode every picture and say what is wrong")
     check.add_argument("folder", type=Path, metavar="DIR")
-    _json(check)
+    options.json(check)
     check.set_defaults(run="data.check")
 
     stage = data.add_parser("stage", help="upload a dataset; a second run uploads what changed")
@@ -92,18 +90,16 @@ def _data(commands: Commands) -> None:
     stage.add_argument(
         "--prune", action="store_true", help="delete from the bucket what the folder does not have"
     )
-    _settings(stage)
-    _dry_run(stage)
-    _json(stage)
+    options.settings(stage)
+    options.dry_run(stage)
+    options.json(stage)
     stage.set_defaults(run="data.stage")
 
 
 def _training(commands: Commands) -> None:
     train = commands.add_parser("train", help="start a training job and follow it")
-    train.settable = _hyperparameters
-    train.add_argument(
-        "--data", metavar="NAME|DIR|S3", help="a staged dataset, a folder, or s3://…"
-    )
+    train.settable = options.hyperparameters
+    options.data(train)
     train.add_argument(
         "--resume",
         metavar="JOB",
@@ -116,144 +112,59 @@ def _training(commands: Commands) -> None:
         action="store_true",
         help="with the best values of the last kennel tune here, if it was of such a training",
     )
-    train.add_argument("--weights", metavar="FILE|imagenet|none", help="what the model starts from")
-    train.add_argument(
+    options.weights(train)
+    options.repeatable(
+        train,
         "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="hyperparameters",
-        help="a hyperparameter; may be given again (kennel hyperparameters lists them)",
+        "NAME=VALUE",
+        "hyperparameters",
+        "a hyperparameter; may be given again (kennel hyperparameters lists them)",
     )
     train.add_argument("--name", help="of the job; default: one of its model and the time")
-    train.add_argument("--instance-type", metavar="TYPE")
-    train.add_argument("--spot", action=argparse.BooleanOptionalAction, help="spare capacity")
+    options.instances(train)
     train.add_argument(
         "--no-wait", action="store_false", dest="wait", help="start it and do not follow it"
     )
-    _settings(train)
-    _dry_run(train)
-    _json(train)
+    options.settings(train)
+    options.dry_run(train)
+    options.json(train)
     train.set_defaults(run="training.train")
 
     table = commands.add_parser("hyperparameters", help="list what --set can set")
-    _json(table)
+    options.json(table)
     table.set_defaults(run="training.list_hyperparameters")
 
     logs = commands.add_parser("logs", help="print the log of a job or an endpoint")
     logs.add_argument("job", nargs="?", metavar="JOB", help="default: the latest")
     logs.add_argument("--endpoint", metavar="NAME", help="an endpoint's log instead")
     logs.add_argument("--follow", "-f", action="store_true", help="go on while there is more")
-    _settings(logs)
+    options.settings(logs)
     logs.set_defaults(run="logs.logs")
 
     jobs = commands.add_parser("jobs", help="list the training jobs, newest first")
-    jobs.add_argument("--most", type=positive, default=20, metavar="N", help=DEFAULT)
-    _settings(jobs)
-    _json(jobs)
+    options.most(jobs)
+    options.settings(jobs)
+    options.json(jobs)
     jobs.set_defaults(run="training.jobs")
 
     describe = commands.add_parser("describe", help="show a training job or an endpoint")
     describe.add_argument("name", nargs="?", metavar="NAME", help="default: the latest job")
-    _settings(describe)
-    _json(describe)
+    options.settings(describe)
+    options.json(describe)
     describe.set_defaults(run="training.describe")
 
     results = commands.add_parser("results", help="fetch the pictures and figures of a job")
     results.add_argument("job", nargs="?", metavar="JOB", help="default: the latest that completed")
     results.add_argument("--to", type=Path, metavar="DIR", help="default: .kennel/results/JOB")
-    _settings(results)
-    _json(results)
+    options.settings(results)
+    options.json(results)
     results.set_defaults(run="results.results")
 
     stop = commands.add_parser("stop", help="stop a training job; what it has learnt is kept")
     stop.add_argument("job", nargs="?", metavar="JOB", help="default: the one that runs")
-    _settings(stop)
-    _dry_run(stop)
+    options.settings(stop)
+    options.dry_run(stop)
     stop.set_defaults(run="training.stop")
-
-
-def _tuning(commands: Commands) -> None:
-    tune = commands.add_parser("tune", help="search hyperparameters and follow the search")
-    tune.settable = _hyperparameters
-    tune.add_argument("--data", metavar="NAME|DIR|S3", help="a staged dataset, a folder, or s3://…")
-    tune.add_argument("--weights", metavar="FILE|imagenet|none", help="what the model starts from")
-    tune.add_argument(
-        "--range",
-        action="append",
-        default=[],
-        metavar="NAME=RANGE",
-        dest="ranges",
-        help="MIN..MAX, MIN..MAX:Logarithmic or A,B,C; added to [tune.ranges]",
-    )
-    tune.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="hyperparameters",
-        help="a hyperparameter of all trials; one that has a range is not searched then",
-    )
-    tune.add_argument("--strategy", choices=STRATEGIES, help="default: [tune] strategy")
-    tune.add_argument("--objective", metavar="METRIC", help="default: [tune] objective")
-    tune.add_argument("--direction", choices=("Maximize", "Minimize"))
-    tune.add_argument("--max-jobs", type=positive, metavar="N", help="trials in all")
-    tune.add_argument("--parallel", type=positive, metavar="N", help="trials at a time")
-    tune.add_argument(
-        "--in-job",
-        action=argparse.BooleanOptionalAction,
-        help="all trials inside one training job: one start, one download, one instance",
-    )
-    tune.add_argument(
-        "--from",
-        action="append",
-        default=[],
-        metavar="JOB",
-        dest="parents",
-        help="begin with what an earlier tuning job has learnt; may be given again",
-    )
-    tune.add_argument("--name", help="of the tuning job; default: one of the time")
-    tune.add_argument("--instance-type", metavar="TYPE")
-    tune.add_argument("--spot", action=argparse.BooleanOptionalAction, help="spare capacity")
-    tune.add_argument(
-        "--wait",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="follow it; --no-wait: start it and return",
-    )
-    _settings(tune)
-    _dry_run(tune)
-    _json(tune)
-    tune.set_defaults(run="tuning.tune")
-
-    group = commands.add_parser(
-        "tuning", help="look at tuning jobs, stop them, use what they found"
-    )
-    tuning = group.add_subparsers(metavar="COMMAND", required=True)
-    for name, help_ in {
-        "show": "show a tuning job and its trials, running or ended",
-        "stop": "stop a tuning job and its trials; what they have found is kept",
-        "report": "write a report that a browser shows",
-        "apply": "write the best values into kennel.toml",
-    }.items():
-        one = tuning.add_parser(name, help=help_)
-        default = "the one that runs" if name == "stop" else "the latest"
-        one.add_argument("job", nargs="?", metavar="JOB", help=f"default: {default}")
-        _settings(one)
-        one.set_defaults(run=f"tuning_jobs.{name}_" if name == "show" else f"tuning_jobs.{name}")
-        if name == "show":
-            one.add_argument("--follow", "-f", action="store_true", help="until it has ended")
-            _json(one)
-        if name == "report":
-            one.add_argument("--output", "-o", type=Path, metavar="FILE", help="default: JOB.html")
-            one.add_argument("--open", action="store_true", help="show it in the browser")
-        if name in ("stop", "apply"):
-            _dry_run(one)
-    listed = tuning.add_parser("list", help="list the tuning jobs, newest first")
-    listed.add_argument("--most", type=positive, default=20, metavar="N", help=DEFAULT)
-    _settings(listed)
-    _json(listed)
-    listed.set_defaults(run="tuning_jobs.list_")
 
 
 def _endpoints(commands: Commands) -> None:
@@ -261,35 +172,35 @@ def _endpoints(commands: Commands) -> None:
     deploy.add_argument(
         "source", nargs="?", metavar="JOB|S3", help="default: the latest job that completed"
     )
-    _endpoint(deploy)
+    options.endpoint(deploy)
     deploy.add_argument("--instance-type", metavar="TYPE")
     deploy.add_argument("--no-wait", action="store_false", dest="wait")
-    _settings(deploy)
-    _dry_run(deploy)
-    _json(deploy)
+    options.settings(deploy)
+    options.dry_run(deploy)
+    options.json(deploy)
     deploy.set_defaults(run="endpoints.deploy")
 
     predict = commands.add_parser("predict", help="classify pictures with an endpoint")
     predict.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGE", help="pictures, or folders of pictures"
     )
-    _endpoint(predict)
+    options.endpoint(predict)
     predict.add_argument("--top", type=positive, default=5, metavar="K", help=DEFAULT)
-    _settings(predict)
-    _json(predict)
+    options.settings(predict)
+    options.json(predict)
     predict.set_defaults(run="endpoints.predict")
 
     delete = commands.add_parser("delete", help="delete an endpoint, its configs and its models")
-    _endpoint(delete)
-    _settings(delete)
-    _dry_run(delete)
+    options.endpoint(delete)
+    options.settings(delete)
+    options.dry_run(delete)
     delete.set_defaults(run="endpoints.delete")
 
 
 def _images(commands: Commands) -> None:
     group = commands.add_parser("images", help="show which images train and deploy take")
-    _settings(group)
-    _json(group)
+    options.settings(group)
+    options.json(group)
     group.set_defaults(run="images.show_images")
     images = group.add_subparsers(metavar="COMMAND")
 
@@ -299,10 +210,10 @@ def _images(commands: Commands) -> None:
     for one in (prepare, record):
         one.add_argument("repositories", nargs="+", metavar="NAME")
         one.add_argument("--tag", required=True, help="the commit that the images were built from")
-    _dry_run(prepare)
-    _json(record)
+    options.dry_run(prepare)
+    options.json(record)
     for name, one in {"prepare": prepare, "record": record, "login": login}.items():
-        _settings(one)
+        options.settings(one)
         one.set_defaults(run=f"images.{name}")
 
 
@@ -317,26 +228,20 @@ def _check(commands: Commands) -> None:
     check.add_argument(
         "--data", type=Path, metavar="DIR", help="a folder for each channel; default: a few PNGs"
     )
-    check.add_argument(
+    options.repeatable(
+        check,
         "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="hyperparameters",
-        help="a hyperparameter of the training; may be given again",
+        "NAME=VALUE",
+        "hyperparameters",
+        "a hyperparameter of the training; may be given again",
     )
     check.add_argument(
         "--model", type=Path, metavar="model.tar.gz", help="to serve; default: what it has trained"
     )
     check.add_argument("--request", type=Path, metavar="FILE", help="an invocation that it takes")
     check.add_argument("--content-type", default="application/x-image", help=DEFAULT)
-    check.add_argument(
-        "--env",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="environment",
-        help="a variable of the server; may be given again",
+    options.repeatable(
+        check, "--env", "NAME=VALUE", "environment", "a variable of the server; may be given again"
     )
     check.add_argument("--instance-type", metavar="TYPE", help="whose driver must run its CUDA")
     check.add_argument(
@@ -349,7 +254,7 @@ def _check(commands: Commands) -> None:
         "--timeout", type=positive, default=1800, metavar="S", help=f"of a training; {DEFAULT}"
     )
     check.add_argument("--strict", action="store_true", help="exit 1 on warnings as well")
-    _json(check)
+    options.json(check)
     check.set_defaults(run="check.image")
 
 
@@ -364,7 +269,7 @@ def _local(commands: Commands) -> None:
         "logs": "print the server's own log",
     }.items():
         one = local.add_parser(name, help=help_)
-        _settings(one)
+        options.settings(one)
         one.set_defaults(run=f"local.{name}")
         if name == "start":
             one.add_argument("--port", type=int, help="default: [local] port; 0: any that is free")
@@ -376,11 +281,11 @@ def _local(commands: Commands) -> None:
         if name == "stop":
             one.add_argument("--all", action="store_true", help="stop jobs and endpoints as well")
         if name == "status":
-            _json(one)
+            options.json(one)
     interrupt = local.add_parser(
         "interrupt", help="take back a job's Spot instances, as AWS may at any moment"
     )
-    _settings(interrupt)
+    options.settings(interrupt)
     interrupt.add_argument("job", metavar="JOB", help="a training job on Spot that is training")
     interrupt.add_argument(
         "--away",
@@ -391,7 +296,7 @@ def _local(commands: Commands) -> None:
     )
     interrupt.set_defaults(run="local.interrupt")
     run = local.add_parser("run", help="run a command against it: kennel local run -- kennel train")
-    _settings(run)
+    options.settings(run)
     run.add_argument("argv", nargs="+", metavar="CMD")
     run.set_defaults(run="local.run")
 
@@ -414,41 +319,3 @@ def _demo(commands: Commands) -> None:
         "--folder", type=Path, default=Path(".kennel/demo"), metavar="DIR", help=DEFAULT
     )
     demo.set_defaults(run="demo.demo")
-
-
-def _hyperparameters() -> list[str]:
-    from kennel.training import hyperparameters  # noqa: PLC0415 - needed after a mistake alone
-
-    return [row.name for row in hyperparameters.describe()]
-
-
-DEFAULT = "default: %(default)s"
-
-
-def positive(text: str) -> int:
-    """Read a whole number above 0, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def _settings(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument(
-        "--settings",
-        type=Path,
-        metavar="FILE",
-        help="default: kennel.toml here or in a folder above",
-    )
-
-
-def _endpoint(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--endpoint", metavar="NAME", help="default: [deploy] endpoint")
-
-
-def _dry_run(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--dry-run", action="store_true", help="print the requests, send none")
-
-
-def _json(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--json", action="store_true", help="print JSON")
