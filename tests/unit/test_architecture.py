@@ -103,7 +103,7 @@ def test_the_command_line_checks_hyperparameters_without_torch():
     assert {name for name in names if name.startswith("kennel.training")} == {
         "kennel.training.hyperparameters",
         "kennel.training.lines",
-        "kennel.training.search_request",
+        "kennel.training.search.request",
     }
 
 

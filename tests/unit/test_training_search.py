@@ -14,7 +14,9 @@ from botocore.validate import ParamValidator
 
 from kennel.contract import METRIC_DEFINITIONS, SEARCH_HYPERPARAMETER, ContainerPaths
 from kennel.errors import TuningError
-from kennel.training import main, search_main, search_request
+from kennel.training import main
+from kennel.training.search import main as search_main
+from kennel.training.search import request
 from kennel.training.stopping import Stop
 from kennel.tuning import trials
 from kennel.vision import trained
@@ -104,7 +106,7 @@ def searched(tmp_path_factory, dataset):
 def search(paths, document=SEARCH, stop=None, **static):
     """Run a search in this process, and return what tuning.json tells of it."""
     raw = QUICK | static | {SEARCH_HYPERPARAMETER: json.dumps(document)}
-    search_main.main(paths, search_request.read(raw), 1, stop or Stop())
+    search_main.main(paths, request.read(raw), 1, stop or Stop())
     return told(paths)
 
 
@@ -203,7 +205,7 @@ def test_what_the_backbone_depends_on_can_be_searched(lay_out, capsys):
     static = {name: value for name, value in QUICK.items() if name != "image-size"}
     raw = static | {SEARCH_HYPERPARAMETER: json.dumps(document)}
     paths = lay_out()
-    search_main.main(paths, search_request.read(raw), 1, Stop())
+    search_main.main(paths, request.read(raw), 1, Stop())
 
     assert len(told(paths).trials) == 4
     assert capsys.readouterr().out.count("views of each to train on") == 2

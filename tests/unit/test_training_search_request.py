@@ -6,8 +6,8 @@ import pytest
 
 from kennel.contract import SEARCH_HYPERPARAMETER
 from kennel.errors import HyperparameterError, KennelError, TuningError
-from kennel.training import search_request
 from kennel.training.hyperparameters import parse
+from kennel.training.search import request
 
 LR = {"Name": "lr", "MinValue": "0.001", "MaxValue": "0.1"}
 SEARCH = {
@@ -19,7 +19,7 @@ SEARCH = {
 
 
 def read(document=SEARCH, **static):
-    return search_request.read(static | {SEARCH_HYPERPARAMETER: json.dumps(document)})
+    return request.read(static | {SEARCH_HYPERPARAMETER: json.dumps(document)})
 
 
 def objective(name):
@@ -34,7 +34,7 @@ def test_a_job_without_the_hyperparameter_is_a_single_training():
     """
     None is not a search.
     """
-    assert search_request.read({"lr": "0.1"}) is None
+    assert request.read({"lr": "0.1"}) is None
 
 
 def test_static_hyperparameters_and_those_of_a_trial_make_one_training():
@@ -61,7 +61,7 @@ def test_text_within_json_is_read_as_the_sagemaker_sdk_sends_it():
     """
     quoted = json.dumps(json.dumps(SEARCH))
 
-    assert search_request.read({SEARCH_HYPERPARAMETER: quoted}).document == SEARCH
+    assert request.read({SEARCH_HYPERPARAMETER: quoted}).document == SEARCH
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_text_that_is_no_json_is_refused():
     The place is named.
     """
     with pytest.raises(KennelError, match=r"kennel-tuning is not JSON: .*char 1"):
-        search_request.read({SEARCH_HYPERPARAMETER: "{lr"})
+        request.read({SEARCH_HYPERPARAMETER: "{lr"})
 
 
 def test_a_hyperparameter_is_static_or_searched():

@@ -14,7 +14,8 @@ from kennel.errors import HyperparameterError, SettingsError, TuningError
 from kennel.jobs import tuning, watch
 from kennel.jobs.tuning import EPOCHS, HYPERBAND, Search
 from kennel.settings import Settings
-from kennel.training import hyperparameters, lines, search_request
+from kennel.training import hyperparameters, lines
+from kennel.training.search import request
 from kennel.tuning.ranges import Categorical, Range, text
 
 OWN_PROGRAM = "sagemaker_program"
@@ -136,7 +137,7 @@ def require_search_in_job(settings: Settings, search: Search, parents: Sequence[
             expected="a tuning job for that, each of whose trials is a job",
             remedy="--no-in-job",
         )
-    search_request.read(tuning.in_job(search))
+    request.read(tuning.in_job(search))
 
 
 def ends(each: Range) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 Read the trials of a search inside one training job out of its log, while it runs.
 
 What it leaves at its end (contract.SEARCH_RESULT) is whole; until then there are the lines that
-kennel.training.search prints. Pure: lines in, answers of DescribeTrainingJob's shape out.
+kennel.training.search.run prints. Pure: lines in, answers of DescribeTrainingJob's shape out.
 """
 
 import re

@@ -2,17 +2,18 @@
 Kennel's own program as sagemaker-training's "framework module".
 
 It runs in the toolkit's process; on several hosts or GPUs, in the processes that launch.py starts.
-A search in one job (search_main.py) has the GPUs of one host for its trials.
+A search in one job (search/main.py) has the GPUs of one host for its trials.
 """
 
 import importlib
 
 from kennel.contract import ContainerPaths
 from kennel.errors import TuningError
-from kennel.training import config, failure, launch, search_request
+from kennel.training import config, failure, launch
 from kennel.training.hyperparameters import parse
 from kennel.training.launch import Plan
-from kennel.training.search_request import Wanted
+from kennel.training.search import request
+from kennel.training.search.request import Wanted
 from kennel.training.stopping import Stop
 
 
@@ -34,7 +35,7 @@ def _program(paths: ContainerPaths) -> int:
     stop = Stop.installed()
     raw = config.hyperparameters(paths)
     parse(raw)  # before anything is started that takes time
-    wanted = search_request.read(raw)
+    wanted = request.read(raw)
     toolkit = importlib.import_module("sagemaker_training.environment")
     plan = launch.plan(toolkit.Environment())
     if wanted:
@@ -56,7 +57,7 @@ def _search(paths: ContainerPaths, wanted: Wanted, plan: Plan, stop: Stop) -> in
             remedy="InstanceCount=1",
         )
 
-    from kennel.training.search_main import main as program  # noqa: PLC0415 - as above
+    from kennel.training.search.main import main as program  # noqa: PLC0415 - as above
 
     program(paths, wanted, plan.processes, stop)
     return 0

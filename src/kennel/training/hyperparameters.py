@@ -152,7 +152,7 @@ def parse(raw: Mapping[str, object]) -> Hyperparameters:
     Args:
         raw: Name → text, as in hyperparameters.json; kebab-case, underscores accepted. A value may
             be JSON in itself (the SageMaker SDK sends ``"resnet18"`` with the quotes). Names that
-            are sagemaker-training's own are passed over, and so is a search (search_request.py).
+            are sagemaker-training's own are passed over, and so is a search (search/request.py).
 
     Raises:
         HyperparameterError: A name is unknown or given twice, or a value is malformed or out of

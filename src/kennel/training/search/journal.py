@@ -2,7 +2,7 @@
 What a search has come to so far, kept in the checkpoint folder so that it can go on.
 
 A record after every trial, below the folder that is synced while the job runs. What it becomes in
-the job's output is search_answers.py's.
+the job's output is answers.py's.
 """
 
 import time
@@ -17,8 +17,8 @@ from kennel.errors import JobError, TuningError
 from kennel.training import checkpoint_files
 from kennel.training.log import say
 from kennel.training.loop import Epoch
-from kennel.training.search_request import Wanted
-from kennel.training.search_trial import Result, Weights
+from kennel.training.search.request import Wanted
+from kennel.training.search.trial import Result, Weights
 
 FORMAT = 1
 FOLDER = "search"  # below the checkpoints, whose own two names are those of a single training

@@ -1,7 +1,7 @@
 """
 The program of a job that searches: from its files to the artifact of the best trial.
 
-What a single training is, is main.py's; the search itself is search.py's.
+What a single training is, is kennel.training.main's; the search itself is run.py's.
 """
 
 import hashlib
@@ -10,14 +10,15 @@ import os
 
 from kennel.contract import SEARCH_RESULT, ContainerPaths
 from kennel.errors import TuningError
-from kennel.training import channels, config, lines, search_workers
+from kennel.training import channels, config, lines
 from kennel.training.log import say
 from kennel.training.main import Trained, leave
-from kennel.training.search import Searching
-from kennel.training.search_answers import Job, answers, trial_name
-from kennel.training.search_bench import Bench
-from kennel.training.search_journal import Journal, Progress
-from kennel.training.search_request import Wanted
+from kennel.training.search import workers
+from kennel.training.search.answers import Job, answers, trial_name
+from kennel.training.search.bench import Bench
+from kennel.training.search.journal import Journal, Progress
+from kennel.training.search.request import Wanted
+from kennel.training.search.run import Searching
 from kennel.training.stopping import Stop, Stopped
 from kennel.tuning import completion
 
@@ -45,7 +46,7 @@ def main(paths: ContainerPaths, wanted: Wanted, processes: int, stop: Stop) -> N
     progress = journal.restore(os.environ.get(NAME_VARIABLE) or "search")
     bench = Bench(paths, wanted)
     try:
-        with search_workers.runners(bench, lanes) as runners:
+        with workers.runners(bench, lanes) as runners:
             reason = Searching(wanted, journal, progress, stop).run(runners)
         ended = "finished"
     except Stopped:

@@ -1,7 +1,7 @@
 """
 A search in one job, as the hyperparameter kennel-tuning asks for it: AWS's own document, as text.
 
-Judged before anything slow begins; torch is not needed. The search itself is search.py's, and what
+Judged before anything slow begins; torch is not needed. The search itself is run.py's, and what
 is tried next kennel.tuning.search's.
 """
 

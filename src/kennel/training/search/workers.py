@@ -2,7 +2,7 @@
 Who runs the trials of a search: this process, or several of them side by side, one for each GPU.
 
 A process of its own has its own models; what it prints is what failed. Which trial it runs is
-search.py's to say.
+run.py's to say.
 """
 
 import io
@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 
 from kennel.errors import JobError
-from kennel.training import search_trial
 from kennel.training.loop import Epoch
-from kennel.training.search import Runner
-from kennel.training.search_bench import Bench
-from kennel.training.search_trial import OnEpoch, Result, Task, Weights
+from kennel.training.search import trial
+from kennel.training.search.bench import Bench
+from kennel.training.search.run import Runner
+from kennel.training.search.trial import OnEpoch, Result, Task, Weights
 from kennel.training.stopping import Stop, Stopped
 
 LOOK_S = 0.1
@@ -56,7 +56,7 @@ def _here(bench: Bench) -> Runner:
     def run(
         task: Task, folder: Path, on_epoch: OnEpoch, stop: Stop
     ) -> tuple[Result, Weights | None]:
-        return search_trial.run(task, bench, folder, on_epoch, stop)
+        return trial.run(task, bench, folder, on_epoch, stop)
 
     return run
 
@@ -142,7 +142,7 @@ def _work(bench: Bench, place: int, count: int, pipe: "Connection[Any, Any]") ->
         while True:
             task, folder = pipe.recv()
             try:
-                result, weights = search_trial.run(task, bench, folder, on_epoch, stop)
+                result, weights = trial.run(task, bench, folder, on_epoch, stop)
             except Stopped:
                 pipe.send((STOPPED, None))
                 return

@@ -16,10 +16,10 @@ from kennel.contract import TUNING_FAILURES_AT_START
 from kennel.training import lines
 from kennel.training.log import say
 from kennel.training.loop import Epoch
-from kennel.training.search_answers import trial_name
-from kennel.training.search_journal import Journal, Progress
-from kennel.training.search_request import METRICS, Wanted
-from kennel.training.search_trial import OnEpoch, Result, Task, Weights, curve
+from kennel.training.search.answers import trial_name
+from kennel.training.search.journal import Journal, Progress
+from kennel.training.search.request import METRICS, Wanted
+from kennel.training.search.trial import OnEpoch, Result, Task, Weights, curve
 from kennel.training.stopping import Stop, Stopped
 from kennel.tuning import completion
 from kennel.tuning.search import Search

@@ -2,7 +2,7 @@
 What the trials of one search share: the pictures, and for each backbone its model and features.
 
 A trial finds all as the first one did, so that it comes to what a single training with the same
-hyperparameters comes to. How one is trained is in search_trial.py.
+hyperparameters comes to. How one is trained is in trial.py.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from kennel.training.channels import Data
 from kennel.training.hyperparameters import Hyperparameters
 from kennel.training.loop import Recipe, Stage, State
 from kennel.training.prepare import Job
-from kennel.training.search_request import Wanted
+from kennel.training.search.request import Wanted
 from kennel.training.stopping import Stop
 from kennel.training.values import Value
 

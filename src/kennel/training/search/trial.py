@@ -1,8 +1,8 @@
 """
 One trial of a search in one job: a training, what it came to, and why it ended.
 
-Which trials there are and when one is cut short is decided in search.py; the models and features
-that trials share are search_bench.py's.
+Which trials there are and when one is cut short is decided in run.py; the models and features
+that trials share are bench.py's.
 """
 
 import math
@@ -20,7 +20,7 @@ from kennel.training import checkpoint_files, failure, loop, threads
 from kennel.training.checkpoint import Identity, Keeper
 from kennel.training.log import say
 from kennel.training.loop import Epoch
-from kennel.training.search_bench import Bench, Ready
+from kennel.training.search.bench import Bench, Ready
 from kennel.training.stopping import Stop, Stopped
 from kennel.tuning.trials import State, Trial
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kennel.contract import FAILURE_REASON_CHARS
-from kennel.training.search_journal import Progress
-from kennel.training.search_request import Wanted
-from kennel.training.search_trial import Result, curve, metrics
+from kennel.training.search.journal import Progress
+from kennel.training.search.request import Wanted
+from kennel.training.search.trial import Result, curve, metrics
 from kennel.tuning.trials import best
 
 Document = dict[str, Any]
