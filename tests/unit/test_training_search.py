@@ -17,6 +17,9 @@ from kennel.errors import TuningError
 from kennel.training import main
 from kennel.training.search import main as search_main
 from kennel.training.search import request
+from kennel.training.search.journal import Journal, Progress
+from kennel.training.search.run import Searching
+from kennel.training.search.trial import Result
 from kennel.training.stopping import Stop
 from kennel.tuning import trials
 from kennel.vision import trained
@@ -143,6 +146,23 @@ def test_the_artifact_is_what_a_training_with_the_best_values_comes_to(searched,
     assert tuning.best.objective == made["valid_loss"]
 
 
+def test_a_trial_means_the_same_in_one_job_and_as_a_job_of_its_own(lay_out, capsys):
+    """
+    Its objective is that of the weights that are kept, whether or not they are the last epoch's.
+    """
+    random = SEARCH | {"Strategy": "Random", "ResourceLimits": {"MaxNumberOfTrainingJobs": 3}}
+    tuning = search(lay_out(), random, epochs="5")
+
+    assert any(trial.curve[-1] != trial.objective for trial in tuning.trials)
+    for trial in tuning.trials:
+        capsys.readouterr()
+        main.main(lay_out(epochs="5", **trial.values), Stop())
+        log = capsys.readouterr().out
+        assert float(re.findall(METRIC_DEFINITIONS["valid_loss"], log)[-1]) == pytest.approx(
+            trial.objective, abs=6e-5
+        )
+
+
 def test_whole_models_can_be_searched_too(lay_out):
     """
     Nothing is shared between trials but the pictures, and the best is a single training's result.
@@ -235,10 +255,27 @@ def test_a_search_without_any_success_fails_with_the_first_reason(lay_out):
     document = grid(amp=["fp16"], lr=[str(number / 100) for number in range(1, 9)])
     paths = lay_out()
 
-    with pytest.raises(TuningError, match=r"no trial succeeded after 5\. The first.*fp16 needs"):
+    with pytest.raises(TuningError, match=r"after 5 attempts\. The first.*fp16 needs"):
         search(paths, document)
     assert told(paths).status == "Failed"
     assert not list(paths.model.glob("*"))
+
+
+def test_trials_side_by_side_are_given_up_as_well(tmp_path):
+    """
+    Of two lanes, the next one that looks for a trial after five have failed ends the search.
+    """
+
+    def fails(task, *_):
+        return Result(task.number, task.values, "Failed", (), "no memory", 0.0, task.number), None
+
+    static = QUICK | {SEARCH_HYPERPARAMETER: json.dumps(grid(lr=[f"0.{n}" for n in range(1, 10)]))}
+    wanted, progress = request.read(static), Progress("search")
+
+    reason = Searching(wanted, Journal(tmp_path, wanted, ""), progress, Stop()).run([fails, fails])
+
+    assert reason == "none has succeeded"
+    assert len(progress.results) == 6  # of which the sixth was chosen when four were known
 
 
 @pytest.mark.parametrize("looks", [20, 70, 105])

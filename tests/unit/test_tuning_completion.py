@@ -111,20 +111,6 @@ def test_a_search_has_converged_when_half_of_its_trials_brought_nothing():
     assert reason(ended(*[0.4] * 15, 0.5, *[0.4] * 12), limits) is None
 
 
-def test_five_failures_and_no_success_are_the_end():
-    """
-    The first failure's reason is told; a trial that succeeded or still runs keeps the search alive.
-    """
-    failures = ended(None, None, None, None, None)
-
-    assert completion.no_success(failures[:4]) is None
-    assert completion.no_success([*failures, Trial("t-9", {})]) is None
-    assert completion.no_success([*failures, *ended(0.5)]) is None
-    said = completion.no_success(list(reversed(failures)))
-    assert "No training job succeeded after 5 attempts" in said
-    assert "t-000: out of memory" in said
-
-
 @pytest.mark.parametrize(
     ("objectives", "running", "expected"),
     [

@@ -66,29 +66,6 @@ def in_vain(trials: Iterable[Trial]) -> str:
     return f"{said} The first that failed, {first.name}: {why}"
 
 
-def no_success(trials: Iterable[Trial]) -> str | None:
-    """
-    Return why a tuning job has failed: its first training jobs all ended without an objective.
-
-    AWS gives up after five; none is given up while one is still running or has succeeded.
-    """
-    known = in_order_of_ending(trials)
-    if any(trial.succeeded or trial.running for trial in known):
-        return None
-    if len(known) < TUNING_FAILURES_AT_START:
-        return None
-    return f"No training job succeeded after {len(known)} attempts. {first_failure(known)}"
-
-
-def first_failure(trials: Iterable[Trial]) -> str:
-    """Say which training job ended first without an objective, and why."""
-    for trial in in_order_of_ending(trials):
-        if not trial.succeeded and not trial.running:
-            why = trial.reason or "it emitted no objective metric"
-            return f"The first, {trial.name}: {why}"
-    return ""
-
-
 def not_improving(trials: Iterable[Trial], *, maximize: bool) -> int:
     """Return how many trials ended since one was better than the best before by 1 % or more."""
     best, stale = -math.inf, 0

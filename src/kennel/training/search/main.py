@@ -10,7 +10,7 @@ import os
 
 from kennel.contract import SEARCH_RESULT, ContainerPaths
 from kennel.errors import TuningError
-from kennel.training import channels, config, lines
+from kennel.training import channels, config
 from kennel.training.log import say
 from kennel.training.main import Trained, leave
 from kennel.training.search import workers
@@ -77,15 +77,15 @@ def _pictures(paths: ContainerPaths) -> str:
 def _leave_answers(paths: ContainerPaths, wanted: Wanted, progress: Progress, ended: str) -> None:
     job = Job(progress.name, os.environ.get(ARN_VARIABLE, ""))
     status = "Stopped" if ended == "stopped" else "Completed" if progress.weights else "Failed"
-    reason = _first_failure(wanted, progress) if status == "Failed" else ""
+    reason = _in_vain(wanted, progress) if status == "Failed" else ""
     document = answers(wanted, progress, job, status=status, reason=reason)
     paths.output_data.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=2, allow_nan=False)
     (paths.output_data / SEARCH_RESULT).write_text(text + "\n")
 
 
-def _first_failure(wanted: Wanted, progress: Progress) -> str:
-    return completion.first_failure(
+def _in_vain(wanted: Wanted, progress: Progress) -> str:
+    return completion.in_vain(
         result.trial(trial_name(progress.name, number), wanted.metric)
         for number, result in sorted(progress.results.items())
     )
@@ -102,19 +102,16 @@ def _nothing(wanted: Wanted, progress: Progress, ended: str) -> None:
         say("stopped before a trial had ended: there is no model")
         return
     raise TuningError(
-        f"no trial succeeded after {len(progress.results)}. {_first_failure(wanted, progress)}",
+        _in_vain(wanted, progress),
         expected="at least one trial with a finite objective",
     )
 
 
 def _best(bench: Bench, progress: Progress, ended: str, stop: Stop) -> Trained:
-    """Return the best trial as the run of this job, and print its figures, the last in the log."""
+    """Return the best trial as the run of this job: its epoch's figures are the log's last."""
     best, weights = progress.results[progress.best], dict(progress.weights or {})
     ready = bench.ready(best.values, stop)
     ready.state.history, ready.state.best = list(best.history), weights
     values = " ".join(f"{name}={text}" for name, text in best.values.items())
     say(f"best trial={best.number} {values}")
-    if best.best:
-        line = lines.EPOCH.format(epochs=ready.recipe.epochs, **vars(best.best))
-        say(f"best trial={best.number} {line}")
     return Trained(ready.job, ready.state, ended)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from kennel.contract import TUNING_FAILURES_AT_START
 from kennel.training import lines
 from kennel.training.log import say
 from kennel.training.loop import Epoch
@@ -141,9 +140,8 @@ class Searching:
             self._end
             or self._search.is_complete(told, elapsed_s)
             or (f"all of {jobs} trials were run" if jobs and number > jobs else None)
+            or ("none has succeeded" if completion.is_hopeless(told) else None)
         )
-        if self._end is None and len(told) >= TUNING_FAILURES_AT_START:
-            self._end = completion.no_success(told)
         if self._end is not None:
             return None
         drawn = self._search.suggest(told, 1)
