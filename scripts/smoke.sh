@@ -62,7 +62,7 @@ PROGRAM
 echo "docker run $train train"
 "$docker" run --name "$name" --hostname algo-1 "${gpus[@]}" --volume "$name:/opt/ml" \
   --env TRAINING_JOB_NAME="$name" --env AWS_REGION=us-east-1 "$train" train |
-  grep -E '^(epoch=|Test set|finished)' || { "$docker" logs --tail 20 "$name" >&2; exit 1; }
+  grep -E '^(epoch=|best epoch=|Test set|finished)' || { "$docker" logs --tail 20 "$name" >&2; exit 1; }
 "$docker" rm "$name" >/dev/null
 
 echo "docker run $serve serve"

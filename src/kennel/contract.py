@@ -45,8 +45,11 @@ MAX_KEEP_ALIVE_S = 21600  # KeepAlivePeriodInSeconds of a warm pool
 MODEL_ARCHIVE = "model.tar.gz"
 OUTPUT_ARCHIVE = "output.tar.gz"
 
-# What kennel.training prints, a line an epoch and two at the end, for CreateTrainingJob's
+# What kennel.training prints, a line an epoch and three at the end, for CreateTrainingJob's
 # MetricDefinitions: name -> regular expression with one group. Other lines have an lr= as well.
+# SageMaker keeps the last match, so the line of the epoch whose weights are kept comes once more at
+# the end, as a line that begins so: it is no other epoch.
+BEST_EPOCH = "best epoch="
 _EPOCH = r"epoch=\d+/\d+ .*\b"
 METRIC_DEFINITIONS: Mapping[str, str] = MappingProxyType(
     {

@@ -30,7 +30,7 @@ for process in pathlib.Path("/proc").glob("[0-9]*"):
 
 def curve(text):
     """Return the losses of every epoch: of training and of validation."""
-    found = re.findall(r"epoch=\d+/\d+ train_loss=(\S+) .*valid_loss=(\S+)", text)
+    found = re.findall(r"(?<!best )epoch=\d+/\d+ train_loss=(\S+) .*valid_loss=(\S+)", text)
     return [[float(train), float(valid)] for train, valid in found]
 
 

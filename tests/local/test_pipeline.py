@@ -76,7 +76,7 @@ def test_training_shows_statuses_and_log_lines_as_they_come(trained):
 
     assert outcome["status"] == "Completed"
     assert [line for line in talk.splitlines() if line.startswith("Training: ")]
-    assert talk.count("epoch=1/1 ") == 1
+    assert talk.count("\nepoch=1/1 ") == 1
     assert talk.count("Test set: Average accuracy:") == 1
 
 
@@ -125,8 +125,8 @@ def test_a_job_is_gone_on_with(kennel, trained):
     done = kennel("train", "--resume", name, "--set", "epochs=2", "--json")
 
     assert json.loads(done.stdout)["status"] == "Completed"
-    assert "epoch=1/" not in done.stderr
-    assert done.stderr.count("epoch=2/2 ") == 1
+    assert "\nepoch=1/" not in done.stderr
+    assert done.stderr.count("\nepoch=2/2 ") == 1
 
 
 @pytest.mark.parametrize(

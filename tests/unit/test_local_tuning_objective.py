@@ -72,6 +72,15 @@ def test_what_is_no_finite_number_is_left_out(logs, say):
     assert Curve(logs, "job", ACC).read() == (0.5,)
 
 
+def test_the_best_epoch_that_is_said_again_is_no_other_epoch(logs, say):
+    """
+    A training of kennel's says it at its end, for the final metrics.
+    """
+    say("job/algo-1-1", "epoch=1/2 acc=0.6", "epoch=2/2 acc=0.5", "best epoch=1/2 acc=0.6")
+
+    assert Curve(logs, "job", ACC).read() == (0.6, 0.5)
+
+
 def test_a_log_that_is_not_there_has_no_values(logs):
     """
     A job says nothing before it has started.

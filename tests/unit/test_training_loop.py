@@ -14,7 +14,7 @@ from kennel.errors import HyperparameterError
 from kennel.training import loop, precision
 from kennel.training.features import FeatureSource
 from kennel.training.loop import Epoch, Recipe, Stage, State
-from kennel.training.main import epoch_line, final_lines
+from kennel.training.main import best_line, epoch_line, final_lines
 from kennel.training.metrics import Evaluation, Totals
 from kennel.training.schedule import optimizer
 from kennel.training.stopping import Stop, Stopped
@@ -271,13 +271,15 @@ def test_an_evaluation_changes_nothing():
     assert all(parameter.grad is None for parameter in state.model.parameters())
 
 
-def test_the_printed_lines_are_what_the_metric_definitions_read():
+@pytest.mark.parametrize("line", [epoch_line, best_line])
+def test_the_printed_lines_are_what_the_metric_definitions_read(line):
     """
-    Every metric that a request defines finds its value in what a run prints.
+    Every metric that a request defines finds its value in what a run prints: of every epoch, and
+    at the end of the best.
     """
     epoch = Epoch(3, 1.25, 0.5, 2.5, 0.4375, 1e-5, 1234.5, 6.7)
     measured = Evaluation(0.5, torch.tensor([[3, 1], [0, 4]]))
-    printed = "\n".join([epoch_line(epoch, 10), *final_lines(measured)])
+    printed = "\n".join([line(epoch, 10), *final_lines(measured)])
     found = {
         name: float(re.search(regex, printed)[1]) for name, regex in METRIC_DEFINITIONS.items()
     }

@@ -1,13 +1,14 @@
 """A whole run in this process: what is exported is what was measured, and resuming is exact."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from kennel.contract import ContainerPaths
+from kennel.contract import METRIC_DEFINITIONS, ContainerPaths
 from kennel.errors import HyperparameterError
 from kennel.training.main import main
 from kennel.training.stopping import Stop
@@ -74,6 +75,36 @@ def test_the_exported_figures_are_those_of_the_model_as_it_is_served(lay_out, da
         loss, accuracy = served(paths, dataset, split)
         assert figures[f"{split}_loss"] == pytest.approx(loss, rel=1e-5)
         assert figures[f"{split}_accuracy"] == accuracy
+
+
+def test_the_last_figures_in_the_log_are_those_of_the_epoch_that_is_kept(lay_out, capsys):
+    """
+    SageMaker keeps the last match of each expression, and so a job's metrics are the artifact's;
+    also where the job went on after its best epoch, and where it is started again.
+    """
+    paths = lay_out("run", lr="1.0")
+    for _ in range(2):
+        main(paths, Stop())
+        log = capsys.readouterr().out
+        figures = json.loads((paths.output_data / "metrics.json").read_text())
+
+        assert figures["best_epoch"] < int(QUICK["epochs"]), "the last one is the best by chance"
+        assert log.index("\nbest epoch=") < log.index("\nTest set")
+        for name in ("valid_loss", "valid_accuracy", "test_loss", "test_accuracy"):
+            last = float(re.findall(METRIC_DEFINITIONS[name], log)[-1])
+            assert last == pytest.approx(figures[name], abs=6e-5)
+
+
+def test_a_run_that_is_stopped_is_judged_by_its_best_epoch(lay_out, capsys, stop_after):
+    """
+    As one that the tuner stops early is; before its first epoch has ended there is none.
+    """
+    early, later = (lay_out(name, freeze="true") for name in ("early", "later"))
+    main(early, stop_after(len(COUNTS) + 1))
+    assert "best epoch" not in capsys.readouterr().out
+
+    main(later, stop_after(len(COUNTS) + 14))
+    assert "\nbest epoch=" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("amp", ["off", "bf16"])

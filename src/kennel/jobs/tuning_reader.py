@@ -106,7 +106,11 @@ class Reader:
 
         def with_curve(trial: Trial) -> Trial:
             lines = training_log(logs, trial.name).new_lines()
-            values = (metric_in(line.text, regex) for line in lines)
+            values = (
+                metric_in(line.text, regex)
+                for line in lines
+                if not line.text.startswith(contract.BEST_EPOCH)
+            )
             return replace(trial, curve=tuple(value for value in values if value is not None))
 
         return replace(tuning, trials=tuple(_at_once(with_curve, tuning.trials)))

@@ -85,6 +85,8 @@ def leave(paths: ContainerPaths, run: Trained, stop: Stop, group: Group = ALONE)
     job, state = run.job, run.state
     if state.best is not None:
         loop.restore(state.model, state.best)
+    if state.best_epoch:
+        say(best_line(state.best_epoch, job.chosen.epochs))
     measured = _measure(state, job, stop, group)
     if group.rank:
         return
@@ -102,6 +104,11 @@ def leave(paths: ContainerPaths, run: Trained, stop: Stop, group: Group = ALONE)
 def epoch_line(epoch: Epoch, epochs: int) -> str:
     """Return what is printed of an epoch; contract.METRIC_DEFINITIONS reads it."""
     return lines.EPOCH.format(epochs=epochs, **vars(epoch))
+
+
+def best_line(epoch: Epoch, epochs: int) -> str:
+    """Return what is printed of the epoch whose weights are kept: what the run is judged by."""
+    return lines.BEST.format(epochs=epochs, **vars(epoch))
 
 
 def final_lines(measured: Evaluation) -> list[str]:

@@ -1,8 +1,12 @@
-"""The objective of a training job while it runs: every value that its log has, in order."""
+"""
+The objective of a training job while it runs: every value that its log has, in order.
+
+But for the epoch that kennel's training says again at its end: that is not one more of them.
+"""
 
 import re
 
-from kennel.contract import TRAINING_LOG_GROUP
+from kennel.contract import BEST_EPOCH, TRAINING_LOG_GROUP
 from kennel.local.logs import Logs, store
 from kennel.local.logs.store import START, Span
 from kennel.local.sagemaker.training import metrics
@@ -36,6 +40,6 @@ class Curve:
             for event in store.after(connection, rows, self.position, Span()):
                 self.position = event.position
                 value = metrics.number(self.regex, event.message)
-                if value is not None:
+                if value is not None and not event.message.startswith(BEST_EPOCH):
                     self.values.append(value)
         return tuple(self.values)
