@@ -1,10 +1,18 @@
-"""A real local server, and clients that talk to it as any program would."""
+"""
+A real local server, and clients that talk to it as any program would.
 
+And the training image's entry point, started as SageMaker starts it.
+"""
+
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,10 +21,12 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 
+from kennel.contract import ContainerPaths
 from kennel.local import daemon
 from kennel.local import environment as client_environment
 
 CLI_TIMEOUT_S = 120
+ENTRY_TIMEOUT_S = 150  # far above what any training here takes, on a busy machine too
 CLI_VERSION = re.compile(rb"aws-cli/(\d+)\.")
 DEBIANS_CLI = Path("/usr/bin/aws")
 
@@ -130,3 +140,87 @@ def printed(command, environment):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def entry():
+    """The training image's entry point; what of it still lives in the end is killed."""
+    entry = Entry()
+    yield entry
+    for process in entry.started:
+        if process.poll() is None:  # the number of one that has ended may be another's by now
+            entry.kill(process)
+            process.wait()
+            process.stdout.close()
+
+
+class Entry:
+    """Starts the training image's entry point as SageMaker starts it, under a scratch /opt/ml."""
+
+    def __init__(self):
+        self.started = []
+
+    def lay_out(
+        self, root, hyperparameters, dataset=None, hosts=("localhost",), current=None, **channels
+    ):
+        """Make /opt/ml as the platform does, a channel of each folder in *dataset*, and others."""
+        paths = ContainerPaths(root)
+        channels |= {folder.name: folder for folder in sorted(dataset.iterdir() if dataset else ())}
+        for folder in (paths.config, paths.data, paths.model, paths.output_data):
+            folder.mkdir(parents=True)
+        for name, folder in channels.items():
+            paths.channel(name).symlink_to(folder)
+        resources = {"current_host": current or hosts[0], "hosts": list(hosts)}
+        paths.hyperparameters.write_text(json.dumps(hyperparameters))
+        paths.input_data_config.write_text(json.dumps({name: {} for name in channels}))
+        paths.resource_config.write_text(json.dumps(resources | {"network_interface_name": "lo"}))
+        return paths
+
+    def start(self, paths, **environment):
+        """Start it in a process group of its own, with more variables in its environment."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kennel.training", "train"],
+            env=os.environ
+            | {
+                "SAGEMAKER_BASE_DIR": str(paths.root),
+                "TRAINING_JOB_NAME": "clothes",
+                "OMP_NUM_THREADS": "1",
+                "AWS_DEFAULT_REGION": "us-east-1",
+            }
+            | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, paths, **environment):
+        """Start it and wait for its end; return the exit code and the output."""
+        return self.finish(self.start(paths, **environment))
+
+    def finish(self, process):
+        """Wait for the end, and return the exit code and the rest of the output."""
+        alarm = threading.Timer(ENTRY_TIMEOUT_S, self.kill, [process])
+        alarm.start()
+        with process.stdout:  # not communicate(), which forgets what is read already, behind a line
+            output = process.stdout.read()
+        code = process.wait()
+        alarm.cancel()
+        self.kill(process)
+        return code, output
+
+    def kill(self, process):
+        """End it, and whatever it has left behind."""
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def wait_for(self, process, words):
+        """Read the output until a line has these words."""
+        seen = []
+        for line in process.stdout:
+            seen.append(line)
+            if words in line:
+                return
+        raise AssertionError(f"ended without {words!r}:\n{''.join(seen)}")

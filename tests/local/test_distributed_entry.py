@@ -5,8 +5,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -15,7 +13,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from kennel.contract import ContainerPaths
 from kennel.training import checkpoint_files
 from kennel.training.main import main
 from kennel.training.stopping import Stop
@@ -44,45 +41,17 @@ def dataset(noisy_pictures):
     return noisy_pictures({"train": 13, "validation": 6, "test": 4})
 
 
-def lay_out(root, dataset, hosts=("localhost",), current="localhost", **changes):
-    """Make /opt/ml as the platform does."""
-    paths = ContainerPaths(root)
-    channels = sorted(entry.name for entry in dataset.iterdir())
-    for folder in (paths.config, paths.data, paths.model, paths.output_data):
-        folder.mkdir(parents=True)
-    for name in channels:
-        paths.channel(name).symlink_to(dataset / name)
-    resources = {"current_host": current, "hosts": list(hosts), "network_interface_name": "lo"}
-    paths.hyperparameters.write_text(json.dumps(QUICK | changes))
-    paths.input_data_config.write_text(json.dumps({name: {} for name in channels}))
-    paths.resource_config.write_text(json.dumps(resources))
-    return paths
-
-
-def lay_out_both(root, dataset, **changes):
-    return [lay_out(root / host, dataset, HOSTS, host, **changes) for host in HOSTS]
+def lay_out_both(entry, root, dataset, **changes):
+    return [entry.lay_out(root / host, QUICK | changes, dataset, HOSTS, host) for host in HOSTS]
 
 
 class Host:
     """The entry point of one host, and what it prints."""
 
-    def __init__(self, paths, port):
+    def __init__(self, process):
         self.lines = []
         self.seen = threading.Condition()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "kennel.training", "train"],
-            env=os.environ
-            | {
-                "SAGEMAKER_BASE_DIR": str(paths.root),
-                "OMP_NUM_THREADS": "1",
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "MASTER_PORT": str(port),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        self.process = process
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
 
@@ -118,7 +87,7 @@ class Host:
 
 
 @pytest.fixture
-def start():
+def start(entry):
     """Return ``start(paths_of_all_hosts)``, which starts the hosts; what lives on is killed."""
     hosts = []
 
@@ -126,7 +95,7 @@ def start():
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
-        hosts.extend(Host(paths, port) for paths in everyone)
+        hosts.extend(Host(entry.start(paths, MASTER_PORT=str(port))) for paths in everyone)
         return hosts[-len(everyone) :]
 
     yield start
@@ -147,9 +116,9 @@ def losses(paths):
 
 
 @pytest.fixture(scope="module")
-def one_process(tmp_path_factory, dataset):
+def one_process(tmp_path_factory, dataset, entry):
     """What the same run comes to in one process."""
-    paths = lay_out(tmp_path_factory.mktemp("one"), dataset)
+    paths = entry.lay_out(tmp_path_factory.mktemp("one"), QUICK, dataset)
     train_here(paths)
     return paths
 
@@ -168,11 +137,11 @@ def assert_same_curve(paths, others):
         assert own == pytest.approx(other, abs=1e-4)
 
 
-def test_two_hosts_train_as_one_process_does(tmp_path, dataset, one_process, start):
+def test_two_hosts_train_as_one_process_does(tmp_path, dataset, one_process, start, entry):
     """
     The same losses in every epoch, the same figures on the test; the first host writes and speaks.
     """
-    first, second = lay_out_both(tmp_path, dataset)
+    first, second = lay_out_both(entry, tmp_path, dataset)
 
     hosts = start([first, second])
 
@@ -190,11 +159,11 @@ def test_two_hosts_train_as_one_process_does(tmp_path, dataset, one_process, sta
     assert not second.checkpoints.exists()
 
 
-def test_a_stop_is_agreed_on_and_resumed_from(tmp_path, dataset, one_process, start):
+def test_a_stop_is_agreed_on_and_resumed_from(tmp_path, dataset, one_process, start, entry):
     """
     SIGTERM to both in the middle: exit code 0, one checkpoint; one process goes on: the same curve.
     """
-    both = lay_out_both(tmp_path, dataset)
+    both = lay_out_both(entry, tmp_path, dataset)
     hosts = start(both)
     hosts[0].wait_for("epoch=1/")
     for host in hosts:
@@ -229,11 +198,13 @@ class StopInTheMiddle(Stop):
         super().check()
 
 
-def test_several_processes_go_on_from_what_one_left(tmp_path, dataset, one_process, start):
+def test_several_processes_go_on_from_what_one_left(tmp_path, dataset, one_process, start, entry):
     """
     In the middle of an epoch; here two of one host, which find each other by themselves.
     """
-    paths = lay_out(tmp_path, dataset, sagemaker_mpi_num_of_processes_per_host="2")
+    paths = entry.lay_out(
+        tmp_path, QUICK | {"sagemaker_mpi_num_of_processes_per_host": "2"}, dataset
+    )
     train_here(paths, StopInTheMiddle(paths.checkpoints))
     assert newest_place(paths.checkpoints) == (3, 2)
 
@@ -246,11 +217,11 @@ def test_several_processes_go_on_from_what_one_left(tmp_path, dataset, one_proce
 
 
 @pytest.mark.parametrize("words", ["2 processes: ", "rank 0 of 2"])
-def test_a_stop_during_the_start_is_heard(tmp_path, dataset, start, words):
+def test_a_stop_during_the_start_is_heard(tmp_path, dataset, start, words, entry):
     """
     Before the processes have met, or before the first step: exit code 0, and no failure.
     """
-    both = lay_out_both(tmp_path, dataset, epochs="10000")
+    both = lay_out_both(entry, tmp_path, dataset, epochs="10000")
     hosts = start(both)
     hosts[1].wait_for("kennel training")  # by then it hears
     hosts[0].wait_for(words)
@@ -262,11 +233,11 @@ def test_a_stop_during_the_start_is_heard(tmp_path, dataset, start, words):
     assert not both[1].failure.exists()
 
 
-def test_a_stop_ends_the_waiting_for_a_host(tmp_path, dataset, start):
+def test_a_stop_ends_the_waiting_for_a_host(tmp_path, dataset, start, entry):
     """
     One that never came: torchrun would go on waiting for it.
     """
-    first, _ = lay_out_both(tmp_path, dataset)
+    first, _ = lay_out_both(entry, tmp_path, dataset)
     (host,) = start([first])
     host.wait_for("--node_rank 0")
     time.sleep(3)  # for torchrun to begin to wait; heard before that, the stop is heard as well
@@ -277,11 +248,11 @@ def test_a_stop_ends_the_waiting_for_a_host(tmp_path, dataset, start):
     assert not first.failure.exists()
 
 
-def test_a_rank_that_is_killed_ends_the_others_by_name(tmp_path, dataset, start):
+def test_a_rank_that_is_killed_ends_the_others_by_name(tmp_path, dataset, start, entry):
     """
     Each host has a reason that names the lost rank and where it was, within a minute.
     """
-    both = lay_out_both(tmp_path, dataset, epochs="10000")
+    both = lay_out_both(entry, tmp_path, dataset, epochs="10000")
     hosts = start(both)
     hosts[0].wait_for("epoch=2/")
     lost_s = time.monotonic()
@@ -301,11 +272,11 @@ def test_a_rank_that_is_killed_ends_the_others_by_name(tmp_path, dataset, start)
     )
 
 
-def test_the_first_rank_that_is_killed_ends_the_others_by_name(tmp_path, dataset, start):
+def test_the_first_rank_that_is_killed_ends_the_others_by_name(tmp_path, dataset, start, entry):
     """
     With it goes the store by which the ranks hear of each other.
     """
-    both = lay_out_both(tmp_path, dataset, epochs="10000")
+    both = lay_out_both(entry, tmp_path, dataset, epochs="10000")
     hosts = start(both)
     hosts[0].wait_for("epoch=2/")
     lost_s = time.monotonic()
@@ -316,11 +287,11 @@ def test_the_first_rank_that_is_killed_ends_the_others_by_name(tmp_path, dataset
     assert both[1].failure.read_text().startswith("JobError: rank 0 of 2, on localhost, has gone")
 
 
-def test_a_rank_that_fails_gives_the_others_its_reason(tmp_path, dataset, start):
+def test_a_rank_that_fails_gives_the_others_its_reason(tmp_path, dataset, start, entry):
     """
     The cause comes first where it was; elsewhere the rank and its host, and then the cause.
     """
-    both = lay_out_both(tmp_path, dataset)
+    both = lay_out_both(entry, tmp_path, dataset)
     both[1].channel("test").unlink()
 
     hosts = start(both)
@@ -331,11 +302,11 @@ def test_a_rank_that_fails_gives_the_others_its_reason(tmp_path, dataset, start)
     assert both[0].failure.read_text() == f"JobError: rank 1 of 2, on 127.0.0.1, failed: {cause}"
 
 
-def test_nothing_trains_on_without_the_entry_point(tmp_path, dataset, start):
+def test_nothing_trains_on_without_the_entry_point(tmp_path, dataset, start, entry):
     """
     Where it is killed, the processes that it started end too.
     """
-    both = lay_out_both(tmp_path, dataset, epochs="10000")
+    both = lay_out_both(entry, tmp_path, dataset, epochs="10000")
     hosts = start(both)
     hosts[0].wait_for("epoch=2/")
     ranks = [host.rank() for host in hosts]

@@ -1,15 +1,11 @@
 """Features between jobs of two processes, each started as SageMaker starts it."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 
 import pytest
 
-from kennel.contract import SEARCH_HYPERPARAMETER, ContainerPaths
+from kennel.contract import SEARCH_HYPERPARAMETER
 
 QUICK = {
     "model": "shufflenet_v2_x0_5",
@@ -22,7 +18,6 @@ QUICK = {
     "epochs": "4",
     "workers": "1",
 }
-PATIENCE_S = 150  # far above what anything here takes, on a busy machine too
 
 
 @pytest.fixture(scope="module")
@@ -33,36 +28,12 @@ def dataset(noisy_pictures):
     return folder
 
 
-def run(root, dataset, features=None, **hyperparameters):
-    """Lay out /opt/ml, start the entry point, and return the paths and what it printed."""
-    paths = ContainerPaths(root)
-    for folder in (paths.config, paths.data, paths.model, paths.output_data):
-        folder.mkdir(parents=True)
-    names = [entry.name for entry in dataset.iterdir()]
-    for name in names:
-        paths.channel(name).symlink_to(dataset / name)
-    if features:
-        shutil.copytree(features, paths.channel("features"))
-        names.append("features")
-    hosts = {"current_host": "localhost", "hosts": ["localhost"], "network_interface_name": "lo"}
-    paths.hyperparameters.write_text(json.dumps(QUICK | hyperparameters))
-    paths.input_data_config.write_text(json.dumps({name: {} for name in names}))
-    paths.resource_config.write_text(json.dumps(hosts))
-    done = subprocess.run(
-        [sys.executable, "-m", "kennel.training", "train"],
-        env=os.environ
-        | {
-            "SAGEMAKER_BASE_DIR": str(root),
-            "OMP_NUM_THREADS": "1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return paths, done.stdout
+def run(entry, root, dataset, channels=(), **hyperparameters):
+    """Lay out /opt/ml, run the entry point, and return the paths and what it printed."""
+    paths = entry.lay_out(root, QUICK | hyperparameters, dataset, **dict(channels))
+    code, output = entry.run(paths)
+    assert code == 0, output
+    return paths, output
 
 
 def figures(paths):
@@ -71,14 +42,20 @@ def figures(paths):
     return [metrics[name] for name in ("valid_loss", "test_loss", "test_accuracy")]
 
 
-def test_what_two_processes_compute_a_later_job_takes(tmp_path, dataset):
+def test_what_two_processes_compute_a_later_job_takes(tmp_path, dataset, entry):
     """
     The same pictures are skipped, the same figures come out, and no picture is read again.
     """
     processes = {"sagemaker_mpi_num_of_processes_per_host": "2"}
-    first, output = run(tmp_path / "first", dataset, **processes)
+    first, output = run(entry, tmp_path / "first", dataset, **processes)
     assert "47 pictures pass through it once" in output
-    second, output = run(tmp_path / "second", dataset, first.checkpoints / "features", **processes)
+    second, output = run(
+        entry,
+        tmp_path / "second",
+        dataset,
+        {"features": first.checkpoints / "features"},
+        **processes,
+    )
 
     assert "no picture passes through the backbone" in output
     assert re.search(r"train=26 valid=12 test=8 skipped=1$", output, re.MULTILINE)
@@ -87,7 +64,7 @@ def test_what_two_processes_compute_a_later_job_takes(tmp_path, dataset):
     assert skipped[0] == skipped[1]
 
 
-def test_trials_side_by_side_compute_features_once(tmp_path, dataset):
+def test_trials_side_by_side_compute_features_once(tmp_path, dataset, entry):
     """
     With processes that read, and the other takes what the first one has left.
     """
@@ -99,6 +76,7 @@ def test_trials_side_by_side_compute_features_once(tmp_path, dataset):
         "ParameterRanges": {"ContinuousParameterRanges": [momentum]},
     }
     _, output = run(
+        entry,
         tmp_path / "job",
         dataset,
         epochs="1",

@@ -1,18 +1,13 @@
 """A search in one job, started as SageMaker starts it: stopped, killed, and side by side."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import threading
-from contextlib import suppress
 
 import pytest
 import torch
 
-from kennel.contract import SEARCH_HYPERPARAMETER, ContainerPaths
+from kennel.contract import SEARCH_HYPERPARAMETER
 from kennel.tuning import trials
 from kennel.vision import trained
 
@@ -45,66 +40,6 @@ def dataset(noisy_pictures):
     return noisy_pictures({"train": 12, "validation": 6, "test": 4}, noise=200, shift=40)
 
 
-def lay_out(root, dataset, hosts=("localhost",), **changes):
-    """Make /opt/ml as the platform does."""
-    paths = ContainerPaths(root)
-    channels = sorted(entry.name for entry in dataset.iterdir())
-    for folder in (paths.config, paths.data, paths.model, paths.output_data):
-        folder.mkdir(parents=True)
-    for name in channels:
-        paths.channel(name).symlink_to(dataset / name)
-    described = {"current_host": hosts[0], "hosts": list(hosts), "network_interface_name": "lo"}
-    paths.hyperparameters.write_text(json.dumps(QUICK | changes))
-    paths.input_data_config.write_text(json.dumps({name: {} for name in channels}))
-    paths.resource_config.write_text(json.dumps(described))
-    return paths
-
-
-def start(paths):
-    environment = os.environ | {
-        "SAGEMAKER_BASE_DIR": str(paths.root),
-        "TRAINING_JOB_NAME": "clothes",
-        "OMP_NUM_THREADS": "1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "kennel.training", "train"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(process):
-    """Wait for the end, and return the exit code and the rest of the output."""
-    alarm = threading.Timer(PATIENCE_S, kill, [process])
-    alarm.start()
-    with process.stdout:
-        output = process.stdout.read()
-    code = process.wait()
-    alarm.cancel()
-    kill(process)
-    return code, output
-
-
-def kill(process):
-    """End it, and whatever it has left behind."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def wait_for(process, words):
-    """Read the output until a line has these words."""
-    seen = []
-    for line in process.stdout:
-        seen.append(line)
-        if words in line:
-            return
-    raise AssertionError(f"ended without {words!r}:\n{''.join(seen)}")
-
-
 def told(paths):
     document = json.loads((paths.output_data / "tuning.json").read_text())
     return trials.from_answers(document["Tuning"], document["TrainingJobs"], document["Curves"])
@@ -121,10 +56,10 @@ def weights(paths):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, dataset):
+def finished(tmp_path_factory, dataset, entry):
     """A search from beginning to end."""
-    paths = lay_out(tmp_path_factory.mktemp("finished") / "ml", dataset)
-    code, output = finish(start(paths))
+    paths = entry.lay_out(tmp_path_factory.mktemp("finished") / "ml", QUICK, dataset)
+    code, output = entry.run(paths)
     assert code == 0, output
     return paths
 
@@ -149,22 +84,22 @@ def test_a_search_leaves_what_the_platform_collects(finished):
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_search_goes_on_to_the_end_of_an_uninterrupted_one(
-    tmp_path, dataset, finished, signum
+    tmp_path, dataset, finished, signum, entry
 ):
     """
     Stopped it leaves the best model so far; killed it loses the running trial at most.
     """
-    paths = lay_out(tmp_path / "ml", dataset)
-    process = start(paths)
-    wait_for(process, "trial=3/6 completed")
+    paths = entry.lay_out(tmp_path / "ml", QUICK, dataset)
+    process = entry.start(paths)
+    entry.wait_for(process, "trial=3/6 completed")
     process.send_signal(signum)
-    code, rest = finish(process)
+    code, rest = entry.finish(process)
     if signum == signal.SIGTERM:
         assert code == 0, rest
         assert told(paths).status == "Stopped"
         assert trained.load(paths.model)
 
-    code, output = finish(start(paths))
+    code, output = entry.run(paths)
 
     assert code == 0, output
     done = int(re.search(r"going on after (\d) trials", output)[1])
@@ -175,20 +110,20 @@ def test_an_interrupted_search_goes_on_to_the_end_of_an_uninterrupted_one(
 
 
 def test_trials_side_by_side_come_to_what_they_come_to_one_after_another(
-    tmp_path, dataset, finished
+    tmp_path, dataset, finished, entry
 ):
     """
     A process for each lane; a stop ends them all between two steps, and none is left behind.
     """
-    paths = lay_out(tmp_path / "ml", dataset, **{PROCESSES: "2"})
-    process = start(paths)
-    wait_for(process, "trial=2/6 completed")
+    paths = entry.lay_out(tmp_path / "ml", QUICK | {PROCESSES: "2"}, dataset)
+    process = entry.start(paths)
+    entry.wait_for(process, "trial=2/6 completed")
     process.send_signal(signal.SIGTERM)
-    code, output = finish(process)
+    code, output = entry.finish(process)
     assert code == 0, output
     assert TRIALS > len(told(paths).trials) >= 2
 
-    code, output = finish(start(paths))
+    code, output = entry.run(paths)
 
     assert code == 0, output
     assert "2 trials at a time" in output
@@ -196,27 +131,29 @@ def test_trials_side_by_side_come_to_what_they_come_to_one_after_another(
     torch.testing.assert_close(weights(paths), weights(finished), rtol=0, atol=0)
 
 
-def test_a_search_on_several_hosts_is_refused(tmp_path, dataset):
+def test_a_search_on_several_hosts_is_refused(tmp_path, dataset, entry):
     """
     Trials are spread over the GPUs of one.
     """
-    paths = lay_out(tmp_path / "ml", dataset, hosts=("localhost", "127.0.0.1"))
+    paths = entry.lay_out(tmp_path / "ml", QUICK, dataset, hosts=("localhost", "127.0.0.1"))
 
-    code, output = finish(start(paths))
+    code, output = entry.run(paths)
 
     assert code == 1, output
     assert paths.failure.read_text().startswith("TuningError: a search in one job on 2 hosts\n")
 
 
-def test_tuning_on_the_test_set_is_refused_before_anything_is_read(tmp_path, dataset):
+def test_tuning_on_the_test_set_is_refused_before_anything_is_read(tmp_path, dataset, entry):
     """
     The failure says why.
     """
     objective = {"Type": "Maximize", "MetricName": "test_accuracy"}
     search = SEARCH | {"HyperParameterTuningJobObjective": objective}
-    paths = lay_out(tmp_path / "ml", dataset, **{SEARCH_HYPERPARAMETER: json.dumps(search)})
+    paths = entry.lay_out(
+        tmp_path / "ml", QUICK | {SEARCH_HYPERPARAMETER: json.dumps(search)}, dataset
+    )
 
-    code, output = finish(start(paths))
+    code, output = entry.run(paths)
 
     assert code == 1, output
     assert "that is tuning on the test set" in paths.failure.read_text()

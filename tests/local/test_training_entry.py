@@ -6,15 +6,13 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
-from kennel.contract import FAILURE_REASON_CHARS, ContainerPaths
+from kennel.contract import FAILURE_REASON_CHARS
 from kennel.vision import trained
 
 EPOCHS = 12
@@ -37,78 +35,15 @@ def dataset(noisy_pictures):
     return noisy_pictures({"train": 12, "validation": 6, "test": 4})
 
 
-def lay_out(root, hyperparameters, dataset=None):
-    """Make /opt/ml as the platform does."""
-    paths = ContainerPaths(root)
-    channels = sorted(entry.name for entry in dataset.iterdir()) if dataset else []
-    for folder in (paths.config, paths.data, paths.model, paths.output_data):
-        folder.mkdir(parents=True)
-    for name in channels:
-        paths.channel(name).symlink_to(dataset / name)
-    hosts = {"current_host": "localhost", "hosts": ["localhost"]}
-    paths.hyperparameters.write_text(json.dumps(hyperparameters))
-    paths.input_data_config.write_text(json.dumps({name: {} for name in channels}))
-    paths.resource_config.write_text(json.dumps(hosts | {"network_interface_name": "lo"}))
-    return paths
-
-
-def start(paths):
-    environment = os.environ | {
-        "SAGEMAKER_BASE_DIR": str(paths.root),
-        "OMP_NUM_THREADS": "1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "kennel.training", "train"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(process):
-    """Wait for the end, and return the exit code and the rest of the output."""
-    alarm = threading.Timer(PATIENCE_S, kill, [process])
-    alarm.start()
-    with process.stdout:  # not communicate(), which forgets what is read already, behind a line
-        output = process.stdout.read()
-    code = process.wait()
-    alarm.cancel()
-    kill(process)
-    return code, output
-
-
-def kill(process):
-    """End it, and whatever it has left behind."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def run(paths):
-    return finish(start(paths))
-
-
-def wait_for(process, words):
-    """Read the output until a line has these words."""
-    seen = []
-    for line in process.stdout:
-        seen.append(line)
-        if words in line:
-            return
-    raise AssertionError(f"ended without {words!r}:\n{''.join(seen)}")
-
-
 def weights(paths):
     return trained.load(paths.model)[0].state_dict()
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, dataset):
+def finished(tmp_path_factory, dataset, entry):
     """A run from beginning to end, and what it printed."""
-    paths = lay_out(tmp_path_factory.mktemp("finished"), QUICK, dataset)
-    code, output = run(paths)
+    paths = entry.lay_out(tmp_path_factory.mktemp("finished"), QUICK, dataset)
+    code, output = entry.run(paths)
     assert code == 0, output
     return paths, output
 
@@ -153,40 +88,42 @@ def test_a_run_learns(finished):
     assert json.loads((paths.output_data / "metrics.json").read_text())["valid_accuracy"] > 0.8
 
 
-def test_a_stopped_run_resumes_to_the_result_of_an_uninterrupted_one(tmp_path, dataset, finished):
+def test_a_stopped_run_resumes_to_the_result_of_an_uninterrupted_one(
+    tmp_path, dataset, finished, entry
+):
     """
     SIGTERM in the middle: exit code 0, artifact and checkpoint; started again: the same weights.
     """
-    paths = lay_out(tmp_path, QUICK, dataset)
-    process = start(paths)
-    wait_for(process, "epoch=3/")
+    paths = entry.lay_out(tmp_path, QUICK, dataset)
+    process = entry.start(paths)
+    entry.wait_for(process, "epoch=3/")
     process.send_signal(signal.SIGTERM)
-    code, output = finish(process)
+    code, output = entry.finish(process)
 
     assert code == 0, output
     assert "stopped: checkpoint" in output
     assert json.loads((paths.output_data / "metrics.json").read_text())["ended"] == "stopped"
     assert trained.load(paths.model)[1].class_names == ("dark", "light")
 
-    code, output = run(paths)
+    code, output = entry.run(paths)
 
     assert code == 0, output
     assert "going on from epoch" in output
     torch.testing.assert_close(weights(paths), weights(finished[0]), rtol=0, atol=0)
 
 
-def test_a_killed_run_loses_the_epoch_in_progress_at_most(tmp_path, dataset, finished):
+def test_a_killed_run_loses_the_epoch_in_progress_at_most(tmp_path, dataset, finished, entry):
     """
     SIGKILL at any moment: what an epoch came to is on disk before the epoch is told of.
     """
-    paths = lay_out(tmp_path, QUICK, dataset)
-    process = start(paths)
-    wait_for(process, "epoch=5/")
+    paths = entry.lay_out(tmp_path, QUICK, dataset)
+    process = entry.start(paths)
+    entry.wait_for(process, "epoch=5/")
     process.kill()
-    _, rest = finish(process)
+    _, rest = entry.finish(process)
     told = 5 + rest.count("epoch=")
 
-    code, output = run(paths)
+    code, output = entry.run(paths)
 
     assert code == 0, output
     resumed = int(re.search(r"going on from epoch (\d+)", output)[1])
@@ -195,50 +132,50 @@ def test_a_killed_run_loses_the_epoch_in_progress_at_most(tmp_path, dataset, fin
 
 
 @pytest.mark.parametrize("words", ["kennel training", "data: "])
-def test_a_stop_during_the_start_is_heard(tmp_path, dataset, words):
+def test_a_stop_during_the_start_is_heard(tmp_path, dataset, words, entry):
     """
     Before torch is imported, or before the first step: exit code 0 and no failure.
     """
-    paths = lay_out(tmp_path, QUICK, dataset)
-    process = start(paths)
-    wait_for(process, words)
+    paths = entry.lay_out(tmp_path, QUICK, dataset)
+    process = entry.start(paths)
+    entry.wait_for(process, words)
     process.send_signal(signal.SIGTERM)
-    code, output = finish(process)
+    code, output = entry.finish(process)
 
     assert code == 0, output
     assert not paths.failure.exists()
     assert "epoch=12/" not in output
 
 
-def test_a_stop_before_the_first_epoch_leaves_a_checkpoint(tmp_path, dataset):
+def test_a_stop_before_the_first_epoch_leaves_a_checkpoint(tmp_path, dataset, entry):
     """
     Of the initial state: nothing is learned, and nothing is lost either.
     """
-    paths = lay_out(tmp_path, QUICK | {"batch-size": "24", "epochs": "1000"}, dataset)
-    process = start(paths)
-    wait_for(process, "data: ")
+    paths = entry.lay_out(tmp_path, QUICK | {"batch-size": "24", "epochs": "1000"}, dataset)
+    process = entry.start(paths)
+    entry.wait_for(process, "data: ")
     process.send_signal(signal.SIGTERM)
-    code, output = finish(process)
+    code, output = entry.finish(process)
 
     assert code == 0, output
     assert [path.name for path in paths.checkpoints.iterdir()]
     assert trained.load(paths.model)
 
 
-def test_a_stop_of_the_whole_process_group_is_survived(tmp_path, dataset):
+def test_a_stop_of_the_whole_process_group_is_survived(tmp_path, dataset, entry):
     """
     The workers that read pictures are not killed under the run that has to save; none is left.
     """
-    paths = lay_out(tmp_path, QUICK | {"workers": "2", "epochs": "1000"}, dataset)
-    process = start(paths)
-    wait_for(process, "epoch=2/")
+    paths = entry.lay_out(tmp_path, QUICK | {"workers": "2", "epochs": "1000"}, dataset)
+    process = entry.start(paths)
+    entry.wait_for(process, "epoch=2/")
     workers = [
         int(pid)
         for path in Path(f"/proc/{process.pid}/task").glob("*/children")
         for pid in path.read_text().split()
     ]
     os.killpg(process.pid, signal.SIGTERM)
-    code, output = finish(process)
+    code, output = entry.finish(process)
 
     assert code == 0, output
     assert "stopped: checkpoint" in output
@@ -246,20 +183,20 @@ def test_a_stop_of_the_whole_process_group_is_survived(tmp_path, dataset):
     assert_gone(workers)
 
 
-def test_workers_end_with_a_run_that_is_killed(tmp_path, dataset):
+def test_workers_end_with_a_run_that_is_killed(tmp_path, dataset, entry):
     """
     SIGKILL leaves no process behind.
     """
-    paths = lay_out(tmp_path, QUICK | {"workers": "1", "epochs": "1000"}, dataset)
-    process = start(paths)
-    wait_for(process, "epoch=1/")
+    paths = entry.lay_out(tmp_path, QUICK | {"workers": "1", "epochs": "1000"}, dataset)
+    process = entry.start(paths)
+    entry.wait_for(process, "epoch=1/")
     workers = [
         int(pid)
         for path in Path(f"/proc/{process.pid}/task").glob("*/children")
         for pid in path.read_text().split()
     ]
     process.kill()
-    finish(process)
+    entry.finish(process)
 
     assert workers
     assert_gone(workers)
@@ -282,13 +219,13 @@ def running(pid):
         return False
 
 
-def test_an_unknown_hyperparameter_fails_with_the_nearest_known(tmp_path, dataset):
+def test_an_unknown_hyperparameter_fails_with_the_nearest_known(tmp_path, dataset, entry):
     """
     FailureReason is the whole error: what is wrong, what was expected, what to try.
     """
-    paths = lay_out(tmp_path, QUICK | {"learning-rate": "0.1"}, dataset)
+    paths = entry.lay_out(tmp_path, QUICK | {"learning-rate": "0.1"}, dataset)
 
-    code, output = run(paths)
+    code, output = entry.run(paths)
 
     assert code == 1, output
     reason = paths.failure.read_text()[:FAILURE_REASON_CHARS]
@@ -296,29 +233,29 @@ def test_an_unknown_hyperparameter_fails_with_the_nearest_known(tmp_path, datase
     assert "try: lr, a number: above 0 to 100" in reason
 
 
-def test_the_cause_of_a_bug_comes_first(tmp_path, dataset):
+def test_the_cause_of_a_bug_comes_first(tmp_path, dataset, entry):
     """
     FailureReason keeps 1024 characters, and a traceback is longer.
     """
-    paths = lay_out(tmp_path, QUICK, dataset)
+    paths = entry.lay_out(tmp_path, QUICK, dataset)
     paths.output_data.rmdir()
     paths.output_data.write_text("in the way of a folder")
 
-    code, output = run(paths)
+    code, output = entry.run(paths)
 
     assert code == 1, output
     assert paths.failure.read_text().startswith("FileExistsError: [Errno 17] File exists: ")
     assert "Traceback (most recent call last)" in paths.failure.read_text()
 
 
-def test_a_failure_of_the_toolkit_itself_has_its_cause_first(tmp_path, dataset):
+def test_a_failure_of_the_toolkit_itself_has_its_cause_first(tmp_path, dataset, entry):
     """
     Its own report begins with the traceback.
     """
-    paths = lay_out(tmp_path, QUICK, dataset)
+    paths = entry.lay_out(tmp_path, QUICK, dataset)
     paths.resource_config.write_text('{"current_host": "localhost"}')
 
-    code, output = run(paths)
+    code, output = entry.run(paths)
 
     assert code == 1, output
     assert paths.failure.read_text().startswith("KeyError: 'hosts'\n")
@@ -344,29 +281,29 @@ pathlib.Path(__file__).with_name("saved").write_text(f"stopped {len(stopped)} ti
 """
 
 
-def test_a_program_of_the_users_own_hears_a_stop(tmp_path):
+def test_a_program_of_the_users_own_hears_a_stop(tmp_path, entry):
     """
     SIGTERM reaches it once, it saves, and its exit code is the job's.
     """
-    paths = lay_out(tmp_path, {})
+    paths = entry.lay_out(tmp_path, {})
     program(paths, WAITING)
-    process = start(paths)
-    wait_for(process, "ready ['--lr', '0.1']")
+    process = entry.start(paths)
+    entry.wait_for(process, "ready ['--lr', '0.1']")
     process.send_signal(signal.SIGTERM)
-    code, output = finish(process)
+    code, output = entry.finish(process)
 
     assert code == 0, output
     assert (paths.root / "code" / "saved").read_text() == "stopped 1 times"
 
 
-def test_a_failed_program_of_the_users_own_names_its_cause(tmp_path):
+def test_a_failed_program_of_the_users_own_names_its_cause(tmp_path, entry):
     """
     The toolkit's report says ExitCode 1 and no more: the exception comes before it.
     """
-    paths = lay_out(tmp_path, {})
+    paths = entry.lay_out(tmp_path, {})
     program(paths, "labels = {}\nprint(labels['poodle'])\n")
 
-    code, output = run(paths)
+    code, output = entry.run(paths)
 
     assert code == 1, output
     assert paths.failure.read_text().startswith("KeyError: 'poodle'\n\nTraceback ")
@@ -374,15 +311,15 @@ def test_a_failed_program_of_the_users_own_names_its_cause(tmp_path):
 
 
 @pytest.mark.parametrize("wanted", ["alone", "among-output"])
-def test_a_program_that_is_killed_names_the_signal(tmp_path, wanted):
+def test_a_program_that_is_killed_names_the_signal(tmp_path, wanted, entry):
     """
     Memory ran out, most likely: that comes before what the toolkit says of itself.
     """
     words = "print('step 3', file=sys.stderr, flush=True)" if wanted == "among-output" else ""
-    paths = lay_out(tmp_path, {})
+    paths = entry.lay_out(tmp_path, {})
     program(paths, f"import os, sys\n{words}\nos.kill(os.getpid(), 9)\n")
 
-    code, output = run(paths)
+    code, output = entry.run(paths)
 
     assert code == 1, output
     said = "step 3\n\n" if words else ""
@@ -403,18 +340,18 @@ while not seen.exists():
 """
 
 
-def test_a_progress_bar_is_seen_as_it_grows(tmp_path):
+def test_a_progress_bar_is_seen_as_it_grows(tmp_path, entry):
     """
     It ends its line when all is done, and not before.
     """
-    paths = lay_out(tmp_path, {})
+    paths = entry.lay_out(tmp_path, {})
     program(paths, PROGRESS)
-    process = start(paths)
+    process = entry.start(paths)
     seen = b""
     while b" 10%|#" not in seen and (chunk := os.read(process.stdout.fileno(), 4096)):
         seen += chunk
     (paths.root / "code" / "seen").touch()
-    code, output = finish(process)
+    code, output = entry.finish(process)
 
     assert code == 0, seen.decode() + output
 
