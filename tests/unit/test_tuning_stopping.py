@@ -162,7 +162,7 @@ def test_hyperband_decides_though_a_rung_was_missed():
     at_rung, later = (
         [
             tuning.should_stop(
-                [*trials[:place], running(place, *curves[place][:epochs])], f"t-{place:03}"
+                [*trials[:place], running(place, *curves[place][:epochs])], f"t-{place:03}", 0
             )
             for place in range(12)
         ]
@@ -171,6 +171,30 @@ def test_hyperband_decides_though_a_rung_was_missed():
 
     assert any(at_rung)
     assert at_rung == later
+
+
+def test_hyperband_judges_a_rung_once():
+    """
+    By what was known when it was reached: who was the best there goes on, whoever comes after it.
+    """
+    tuning = search("Hyperband", static={"epochs": "9"})
+    for place in range(12):
+        name, low = f"t-{place:03}", (0.5,) * 8
+        before = [running(place, *low[:epochs]) for epochs in range(1, 9)]
+        others = [
+            Trial(f"t-{n:03}", {}, "Completed", 0.9, (0.9,) * 9) for n in range(60) if n != place
+        ]
+        at_rungs = [tuning.should_stop([one], name) for one in before]
+        later = [
+            tuning.should_stop([*others, one], name)
+            for one in before
+            if len(one.curve) not in (1, 3)
+        ]
+
+        assert not any(at_rungs)
+        assert not any(later)
+        assert not tuning.should_stop([*others, before[-1]], name, seen=3)
+    assert tuning.should_stop([*others, before[-1]], name, seen=0)
 
 
 def by_optuna(curves, place, halving, direction):

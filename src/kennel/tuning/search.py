@@ -72,8 +72,14 @@ class Search:
             known.append(Trial(f"next-{len(known)}", values))
         return [dict(trial.values) for trial in known[len(trials) :]]
 
-    def should_stop(self, trials: Sequence[Trial], name: str) -> bool:
-        """Say whether the running trial *name* is to be stopped, by its curve and the others'."""
+    def should_stop(self, trials: Sequence[Trial], name: str, seen: int | None = None) -> bool:
+        """
+        Say whether the running trial *name* is to be stopped, by its curve and the others'.
+
+        Args:
+            seen: How long its curve was when this was asked before; None: one shorter, for it is
+                asked after every epoch.
+        """
         chosen, known = self.configuration, _in_order(trials)
         place = next(place for place, trial in enumerate(known) if trial.name == name)
         curve, halving = known[place].curve, chosen.halving
@@ -83,7 +89,11 @@ class Search:
         if halving:
             curves = [trial.curve for trial in known]
             return len(curve) >= halving.high or search_hyperband.should_stop(
-                curves, place, halving, maximize=chosen.maximize
+                curves,
+                place,
+                halving,
+                maximize=chosen.maximize,
+                seen=len(curve) - 1 if seen is None else seen,
             )
         return chosen.early_stopping and stopping.by_median(
             known, known[place], maximize=chosen.maximize

@@ -21,19 +21,28 @@ REDUCTION = 3  # of three trials that reach a rung one goes on (arXiv 1603.06560
 
 
 def should_stop(
-    curves: Sequence[Sequence[float]], place: int, halving: Halving, *, maximize: bool
+    curves: Sequence[Sequence[float]],
+    place: int,
+    halving: Halving,
+    *,
+    maximize: bool,
+    seen: int = 0,
 ) -> bool:
     """
-    Say whether the trial at *place* was not in the best third at the last rung that it reached.
+    Say whether the trial at *place* is not in the best third at the rung that it has reached.
+
+    A rung judges once, by what is known when it is reached. It would go against trials that take
+    long to judge them again: ever more others would have come there meanwhile.
 
     Args:
         curves: Objectives after each epoch, of all trials in the order of their creation. The place
             decides in which bracket a trial is: after how many epochs it is looked at first.
+        seen: Epochs of the trial that were judged before.
     """
     shares = _shares(halving)
     bracket = _bracket(place, shares)
     rungs = _rungs(halving.low * REDUCTION**bracket, len(curves[place]))
-    if not rungs:
+    if not rungs or rungs[-1] <= seen:
         return False
     others = (
         curve

@@ -170,9 +170,11 @@ class Run:
     def _stop_early(self, trials: Sequence[Trial]) -> None:
         """Stop the trials that the search gives up, each asked about once for every value."""
         for trial in trials:
-            if trial.running and len(trial.curve) > self._judged.get(trial.name, 0):
+            # Of a trial that an earlier server has started, that one has judged what there is.
+            seen = self._judged.setdefault(trial.name, len(trial.curve))
+            if trial.running and len(trial.curve) > seen:
                 self._judged[trial.name] = len(trial.curve)
-                if self.search.should_stop(trials, trial.name):
+                if self.search.should_stop(trials, trial.name, seen):
                     self._stop(trial.name)
 
     def _stop(self, name: str) -> None:
@@ -186,6 +188,7 @@ class Run:
         tags = self.tags.of(TUNING_JOB, self.record.name)
         request = definition.request(tuning, name, values, tags)
         self.jobs.check(request)
+        self._judged[name] = 0
         with self.platform.resources.database.transaction():
             if progress.ending(self.record.read()):  # somebody has stopped it meanwhile
                 return
