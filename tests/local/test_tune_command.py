@@ -314,10 +314,12 @@ def test_the_best_values_are_written_when_asked(kennel, home, tuned):
     try:
         kennel("tuning", "apply", tuned[0]["tuning_job"])
         written = (home / "kennel.toml").read_text()
+        again = kennel("tuning", "apply", tuned[0]["tuning_job"])
     finally:
         (home / "kennel.toml").write_text(text)
 
     values = tuned[0]["best"]["values"]
+    assert "nothing to change: kennel.toml" in again.stderr
     assert "# no network" in written
     assert f"lr = {values['lr']}\nbatch-size = {values['batch-size']}\n" in written
 
@@ -370,10 +372,14 @@ def test_a_search_that_finds_nothing_fails_with_the_reason(kennel):
     """
     done = kennel("tune", "--set", "model=alexnet", "--set", "freeze=false", code=1)
 
-    assert "cannot take pictures of 32 px" in done.stderr.rpartition("error:")[2]
+    told = done.stderr.rpartition("error:")[2]
+    assert told.count("cannot take pictures of 32 px") == 1
+    assert "\n    try: set image-size to 224\n  try: " in told
+    assert "exit code" not in told
+    assert "cannot take pictures" not in done.stdout
     alike = ("--set", "model=alexnet", "--set", "freeze=false", "--set", "image-size=64")
     after = kennel("train", "--tuned", *alike, "--dry-run")
-    assert "no search is used" in after.stderr
+    assert "is not used: tuning job kennel-tune-" in after.stderr
     assert "cannot take pictures of 32 px" in after.stderr
     assert "lr" not in training_in(after)["HyperParameters"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kennel.cli import tuned, tuning_jobs
+from kennel.cli import tuned, tuning, tuning_jobs
 from kennel.errors import JobError, SettingsError
 from kennel.settings import Data, Settings, Train, Tune
 from kennel.tuning.ranges import Continuous
@@ -275,3 +275,82 @@ def test_a_record_is_plain_json(settings, recorded):
     document = json.loads(settings.tune.record.read_text())
 
     assert (document["job"], document["best"]) == (recorded.job, {"lr": "0.02"})
+
+
+def theirs(**values):
+    """Return a search of a program of somebody else's."""
+    trial = Trial("theirs-001-00000000", values, "Completed", 0.9)
+    return replace(FOUND, name="theirs", static={}, trials=(trial,))
+
+
+def test_what_another_program_has_found_is_refused():
+    """
+    Written into the settings, it would fail every training; no command that fails is offered.
+    """
+    found = theirs(learning_rate="0.1", depth="3")
+
+    with pytest.raises(JobError, match="unknown hyperparameter 'learning_rate'"):
+        tuned.require_ours(found)
+    said = tuning.what_next(found, in_job=False)
+    assert "kennel tuning report theirs" in said
+    assert "apply" not in said
+    assert "kennel train" not in said
+    assert "kennel tuning apply kennel-tune-1" in tuning.what_next(FOUND, in_job=False)
+    assert tuned.require_ours(theirs(lr="0.1", model='"alexnet"')).objective == 0.9
+
+
+def test_what_all_trials_shared_and_the_settings_lack_is_known(settings):
+    """
+    But for what the settings have, however it is spelt, and what is the default anyway.
+    """
+    static = {"model": '"alexnet"', "epochs": "10", "image-size": "64", "freeze": "true"}
+    own = {"model": "alexnet", "freeze": "True"}
+    now = replace(settings, train=Train(hyperparameters=own))
+
+    assert tuned.missing(replace(FOUND, static=static), now) == {"image-size": "64"}
+
+
+def test_a_value_that_is_there_already_is_left_as_it_is_written():
+    """
+    Applied again, the file is the same; the quotes of SageMaker's SDK are not written.
+    """
+    text = "[train.hyperparameters]\nlr = 2e-2\n"
+    values = {"lr": "0.02", "model": '"alexnet"'}
+
+    once = tuning_jobs.applied(text, values, Path("k"))
+
+    assert once == text + 'model = "alexnet"\n'
+    assert tuning_jobs.applied(once, values, Path("k")) == once
+
+
+def test_a_search_that_found_nothing_displaces_none_that_did(settings, recorded, capsys):
+    """
+    Twice: said in a line, the one before is used.
+    """
+    failed = Trial("kennel-tune-2-001-00000000", {}, "Failed", reason="no disk\n  try: another")
+    asked = tuned.asked(settings, data=None, weights=None)
+    for name in ("kennel-tune-2", "kennel-tune-3"):
+        record = tuned.Record(name, FOUND.metric, {}, asked)
+        tuned.write(settings.tune.record, record.after(tuned.read(settings.tune.record)))
+
+    def look(job):
+        return replace(FOUND, name=job, status="Failed", trials=(failed,))
+
+    assert tuned.from_record(settings, asked, {}, look) == recorded
+    said = capsys.readouterr().err
+    assert "kennel-tune-3 is not used: tuning job kennel-tune-3" in said
+    assert "no disk\nwith the best of kennel-tune-1" in said
+    assert tuned.read(settings.tune.record) == replace(record, before=recorded)
+
+
+def test_a_search_of_another_training_displaces_none_of_this(settings, recorded, capsys):
+    """
+    As long as nobody knows what it has found; what is not used is named.
+    """
+    asked = tuned.asked(settings, data=None, weights=None)
+    another = replace(asked, hyperparameters={"model": "vgg11"})
+    other = tuned.Record("kennel-tune-2", FOUND.metric, {}, another)
+    tuned.write(settings.tune.record, other.after(recorded))
+
+    assert tuned.from_record(settings, asked, {}, unasked) == recorded
+    assert "model alexnet (was vgg11)" in capsys.readouterr().err

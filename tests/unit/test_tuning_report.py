@@ -158,6 +158,14 @@ def test_the_best_comes_first(searched):
     assert "kennel train --from-tuning search" in first
 
 
+def test_it_offers_a_training_to_kennels_own_searches_alone(searched):
+    """
+    The values of another program's search would be refused.
+    """
+    assert "kennel train" in html(searched(3))
+    assert "kennel train" not in html(searched(3), trainable=False)
+
+
 def test_a_name_that_a_shell_would_read_is_quoted(searched):
     """
     The command can be pasted as it is.

@@ -14,11 +14,12 @@ from typing import Any
 
 from kennel import contract
 from kennel.cli import show
-from kennel.errors import JobError
-from kennel.jobs import compose
+from kennel.errors import HyperparameterError, JobError
+from kennel.jobs import compose, watch
 from kennel.jobs.aws import Aws
 from kennel.jobs.tuning_reader import Reader
 from kennel.settings import Settings
+from kennel.training import hyperparameters
 from kennel.tuning.trials import Trial, Tuning
 
 WITHOUT = "without it: make train TUNED=, or kennel train without --tuned"
@@ -46,6 +47,7 @@ class Record:
     asked: Asked
     best: Mapping[str, str] | None = None  # those that were searched; None: not known here
     value: float | None = None  # of the objective
+    before: "Record | None" = None  # the last that is known to have found something
 
     @property
     def hyperparameters(self) -> dict[str, str]:
@@ -55,7 +57,11 @@ class Record:
     def ended(self, tuning: Tuning) -> "Record":
         """Return it with what the search has found; JobError where that is nothing."""
         best = require_best(tuning)
-        return replace(self, best=dict(best.values), value=best.objective)
+        return replace(self, best=dict(best.values), value=best.objective, before=None)
+
+    def after(self, last: "Record | None") -> "Record":
+        """Return it with the last useful record, of *last*, in case this finds nothing."""
+        return replace(self, before=last.before if last and last.best is None else last)
 
 
 def asked(settings: Settings, *, data: str | None, weights: str | None) -> Asked:
@@ -94,12 +100,18 @@ def read(path: Path) -> Record | None:
     """Return the record, None where there is none that can be read."""
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return Record(**{**document, "asked": Asked(**document["asked"])})
+        return _record(document)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
         show.talk(f"{show.near(path)} is not used, it is no record of a search: {error}")
         return None
+
+
+def _record(document: Mapping[str, Any]) -> Record:
+    asked = Asked(**document["asked"])
+    before = _record(document["before"]) if document.get("before") else None
+    return Record(**{**document, "asked": asked, "before": before})
 
 
 def differences(record: Record, now: Asked, chosen: Mapping[str, str]) -> Iterator[str]:
@@ -138,26 +150,20 @@ def from_record(
     """
     Return the record of the settings, if it is of such a training; say what was decided.
 
+    Where the last search found nothing, or is of another training, the one before it that has
+    found something is as good as ever.
+
     Args:
         look: At a search that was not followed to its end: its name in, what it is now out.
 
     Raises:
         JobError: The search still runs.
     """
-    record = read(settings.tune.record)
+    last = read(settings.tune.record)
+    record = last and _usable(last, now, chosen, look)
     if record is None:
         return None
-    if different := list(differences(record, now, chosen)):
-        show.talk(
-            f"what {record.job} has found is not used, it is of another training: "
-            f"{'; '.join(different)}\n  use it all the same: kennel train --from-tuning "
-            f"{record.job}"
-        )
-        return None
-    if record.best is None:
-        record = _looked_up(record, look)
-        if record is None:
-            return None
+    if last and last.best is None and record.job == last.job:
         write(settings.tune.record, record)
     show.talk(
         f"with the best of {record.job} ({record.objective} {record.value:.6g}): "
@@ -166,13 +172,31 @@ def from_record(
     return record
 
 
+def _usable(
+    record: Record, now: Asked, chosen: Mapping[str, str], look: Callable[[str], Tuning]
+) -> Record | None:
+    """Return the record, or the one before it, as far as its search has been for this training."""
+    found: Record | None = None
+    if different := list(differences(record, now, chosen)):
+        show.talk(
+            f"what {record.job} has found is not used, it is of another training: "
+            f"{'; '.join(different)}\n  use it all the same: kennel train --from-tuning "
+            f"{record.job}"
+        )
+    else:
+        found = record if record.best is not None else _looked_up(record, look)
+    if found is None and record.before:
+        return _usable(record.before, now, chosen, look)
+    return found
+
+
 def _looked_up(record: Record, look: Callable[[str], Tuning]) -> Record | None:
     """Return *record* with what its search has come to; None where that is nothing, and say so."""
     try:
         tuning = look(record.job)
         found = record.ended(tuning) if tuning.status in contract.TUNING_ENDED else None
     except JobError as error:
-        show.talk(f"no search is used: {error.problem}")
+        show.talk(f"{record.job} is not used: {error.problem.splitlines()[0]}")
         return None
     if found is None:
         raise JobError(
@@ -201,11 +225,12 @@ def from_job(aws: Aws, name: str) -> Found:
     Return the best that the tuning job *name* has found so far, and say which it is.
 
     Raises:
-        JobError: There is no such tuning job, or it has found nothing.
+        JobError: There is no such tuning job, it has found nothing, or it searched for a program
+            that is not kennel's.
     """
     reader = Reader(aws, name)
     tuning = reader.read()
-    best = require_best(tuning)
+    best = require_ours(tuning)
     running = "" if tuning.ended else " so far"
     show.talk(
         f"the best of {name}{running} ({tuning.metric} {best.objective:.6g}): "
@@ -220,16 +245,58 @@ def require_best(tuning: Tuning) -> Trial:
         first = next((trial.reason for trial in tuning.trials if trial.reason), tuning.reason)
         raise JobError(
             f"tuning job {tuning.name} is {tuning.status} and no trial of it has come to a "
-            f"{tuning.metric}{': ' + first if first else ''}",
-            expected="at least one trial that has ended well",
+            f"{tuning.metric}{': ' + watch.cause(first) if first else ''}",
             remedy=f"kennel tuning show {tuning.name}",
         )
     return tuning.best
 
 
+def require_ours(tuning: Tuning) -> Trial:
+    """Return the best trial; JobError where there is none or a training would refuse its values."""
+    best = require_best(tuning)
+    if refusal := refused(tuning):
+        raise JobError(
+            f"{tuning.name} has found nothing for a training of kennel's: {refusal}",
+            expected="a search of kennel tune, or of hyperparameters that kennel has",
+            remedy=f"kennel tuning report {tuning.name} shows it; kennel hyperparameters: ours",
+        )
+    return best
+
+
+def refused(tuning: Tuning) -> str:
+    """Say why a training of kennel's would refuse what a search has found; nothing if it takes it.
+
+    Any client may make tuning jobs, of any program.
+    """
+    found = tuning.best.values if tuning.best else {}
+    try:
+        hyperparameters.parse({**shared(tuning), **found})
+    except HyperparameterError as error:
+        return error.problem.splitlines()[0]
+    return ""
+
+
 def shared(tuning: Tuning) -> dict[str, str]:
     """Return the hyperparameters that all trials shared, but those that SageMaker has added."""
     return {k: v for k, v in tuning.static.items() if not k.startswith("_tuning")}
+
+
+def missing(tuning: Tuning, settings: Settings) -> dict[str, str]:
+    """
+    Return what all trials shared and *settings* do not say, hyperparameter → text.
+
+    Raises:
+        HyperparameterError: The settings and the best values together are no training.
+    """
+    best = require_best(tuning)
+    given = {**settings.train.hyperparameters, **best.values}
+    now = hyperparameters.parse(given).to_dict()
+    then = hyperparameters.parse(shared(tuning)).to_dict()
+    return {
+        name: text
+        for name, text in shared(tuning).items()
+        if (known := name.replace("_", "-")) in now and now[known] != then[known]
+    }
 
 
 def with_values(settings: Settings, values: Mapping[str, str]) -> Settings:

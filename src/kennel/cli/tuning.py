@@ -68,6 +68,7 @@ def tune(args: argparse.Namespace) -> int:
         return 0
     asked = tuned.asked(context.settings(args), data=args.data, weights=args.weights)
     record = tuned.Record(name, settings.tune.objective, search.static, asked)
+    record = record.after(tuned.read(settings.tune.record))
     tuned.write(settings.tune.record, record)
     if not args.wait:
         show.talk(ways_back(name))
@@ -223,7 +224,9 @@ def _follow(settings: Settings, aws: Aws, record: tuned.Record, *, as_json: bool
         show.talk(f"\n{ways_back(name)}")
         return INTERRUPTED
     told = tuning_view.document(found, job) if as_json else None
-    show.result(json.dumps(told) if told else tuning_view.outcome(found, job))
+    followed_by_error = found.status == "Failed" or found.best is None  # which has the reason
+    text = tuning_view.outcome(found, job, reason=not followed_by_error)
+    show.result(json.dumps(told) if told else text)
     require_found(found)
     tuned.write(settings.tune.record, record.ended(found))
     show.talk(what_next(found, in_job=job.in_job))
@@ -234,24 +237,29 @@ def require_found(tuning: Tuning) -> None:
     """Raise JobError if a search has failed, or has ended and found nothing."""
     if tuning.status == "Failed":
         raise JobError(
-            f"tuning job {tuning.name} failed: {tuning.reason or 'SageMaker gave no reason'}",
+            f"tuning job {tuning.name} failed: "
+            f"{watch.cause(tuning.reason or 'SageMaker gave no reason')}",
             remedy=f"kennel tuning show {tuning.name}",
         )
     tuned.require_best(tuning)
 
 
 def ways_back(name: str) -> str:
-    """Say how to come back to a search that goes on."""
+    """Say how to come back to a search that goes on; what is done with it is said at its end."""
     return (
         f"tuning job {name} goes on\n"
         f"  come back to it: kennel tuning show {name} --follow\n"
-        f"  train with what it finds: kennel train --from-tuning {name}\n"
         f"  stop it:         kennel tuning stop {name}"
     )
 
 
 def what_next(tuning: Tuning, *, in_job: bool) -> str:
     """Say what can be done with what a search has found."""
+    if refusal := tuned.refused(tuning):
+        return (
+            f"a search for another program than kennel's: {refusal}\n"
+            f"look at all of them:         kennel tuning report {tuning.name}"
+        )
     model = tuning.name if in_job else tuned.require_best(tuning).name
     return (
         f"train with the best values:  kennel train --from-tuning {tuning.name}\n"

@@ -13,7 +13,7 @@ from tomlkit.items import Table
 
 from kennel import contract
 from kennel import settings as sources
-from kennel.cli import context, effects, show, tuned, tuning, tuning_view
+from kennel.cli import context, effects, show, training, tuned, tuning, tuning_view
 from kennel.cli.parser import INTERRUPTED
 from kennel.errors import SettingsError, TuningError
 from kennel.jobs import plan, tunings
@@ -116,7 +116,12 @@ def report(args: argparse.Namespace) -> int:
     path: Path = args.output or Path(f"{name}.html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = pages.html(found, _importances(found), billable_s=billable_s)
+        text = pages.html(
+            found,
+            _importances(found),
+            billable_s=billable_s,
+            trainable=not tuned.refused(found),
+        )
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SettingsError(
@@ -148,17 +153,39 @@ def apply(args: argparse.Namespace) -> int:
     """Write the best values into the settings file; all else in it stays as it is."""
     aws, name = _named(args)
     found = Reader(aws, name).read()
-    best = tuned.require_best(found)
+    best = tuned.require_ours(found)
+    shared = tuned.missing(found, context.settings(args))
+    file = {name: text for name, text in shared.items() if name == "weights" and is_file(text)}
+    wanted = {k: v for k, v in shared.items() if args.all and k not in file} | {**best.values}
+    left = {key: text for key, text in shared.items() if key not in wanted}
     path = args.settings or sources.find(Path.cwd()) or Path(sources.FILE_NAME)
-    after = applied(read(path), best.values, path)
-    values = [(key, value) for key, value in best.values.items()]
-    show.talk(f"of {best.name}, {found.metric} {best.objective:.6g}:\n{show.columns(values)}")
-    if args.dry_run:
+    before = read(path)
+    after = applied(before, wanted, path)
+    show.talk(f"of {best.name}, {found.metric} {best.objective:.6g}:")
+    show.talk(show.columns([(key, value) for key, value in wanted.items()]))
+    if left:
+        show.talk(_left_out(left, file))
+    if after == before:
+        show.talk(f"nothing to change: {show.near(path)} says so already")
+    elif args.dry_run:
         show.talk(f"not written: {show.near(path)}")
-        return 0
-    replace(path, after)
-    show.result(str(show.near(path)))
+    else:
+        replace(path, after)
+        show.result(str(show.near(path)))
     return 0
+
+
+def is_file(weights: str) -> bool:
+    """Say whether the hyperparameter weights names a file."""
+    return weights.strip('"') not in training.NAMED_WEIGHTS
+
+
+def _left_out(left: Mapping[str, str], file: Mapping[str, str]) -> str:
+    """Say what the trials shared that is not written, and what may be done about it."""
+    values = " ".join(f"{name}={text}" for name, text in left.items())
+    ways = [] if left == file else ["--all writes these too"]
+    ways += ["the weights are a file: kennel train --weights FILE"] if file else []
+    return f"found with {values}, which the settings do not have; {'; '.join(ways)}"
 
 
 def read(path: Path) -> str:
@@ -203,15 +230,16 @@ def applied(text: str, values: Mapping[str, str], path: Path) -> str:
         table = table[name]
     for name, value in values.items():
         known = next((k for k in table if k.replace("_", "-") == name), name)
-        table[known] = number(value)
+        if table.get(known) != number(value):
+            table[known] = number(value)
     return tomlkit.dumps(document)
 
 
 def number(text: str) -> int | float | str:
-    """Return a value as TOML writes it best."""
+    """Return a value as TOML writes it best; without the quotes of SageMaker's SDK."""
     for kind in (int, float):
         try:
             return kind(text)
         except ValueError:
             continue
-    return text
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text

@@ -87,8 +87,15 @@ def _tuning(commands: Commands) -> None:
         if name == "report":
             one.add_argument("--output", "-o", type=Path, metavar="FILE", help="default: JOB.html")
             one.add_argument("--open", action="store_true", help="show it in the browser")
-        if name in ("stop", "apply"):
+        if name == "stop":
             options.dry_run(one)
+        if name == "apply":
+            one.add_argument(
+                "--all", action="store_true", help="those that all trials shared as well"
+            )
+            one.add_argument(
+                "--dry-run", action="store_true", help="show what would be written, write nothing"
+            )
     listed = tuning.add_parser("list", help="list the tuning jobs, newest first")
     options.most(listed)
     options.settings(listed)

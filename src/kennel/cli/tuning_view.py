@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kennel.cli import show
+from kennel.jobs import watch
 from kennel.jobs.tunings import Job
 from kennel.tuning.trials import Trial, Tuning, best
 
@@ -186,12 +187,12 @@ def rounded(text: str) -> str:
         return text
 
 
-def outcome(tuning: Tuning, job: Job) -> str:
-    """Render a tuning job for people: what it came to, and what to do with it."""
+def outcome(tuning: Tuning, job: Job, *, reason: bool = True) -> str:
+    """Render a tuning job for people: what it came to, and why unless that is said elsewhere."""
     rows = {
         "tuning job": tuning.name,
         "status": tuning.status + (" (in one training job)" if job.in_job else ""),
-        "reason": tuning.reason,
+        "reason": watch.cause(tuning.reason) if reason else "",
         "strategy": f"{tuning.strategy}, for {_wanted(tuning)} {tuning.metric}",
         "progress": progress(tuning, job),
         "started from": ", ".join(tuning.parents),

@@ -301,6 +301,16 @@ def told(reason: str) -> str:
     return f" ({kind}, exit code {code})" + (f": {text}" if text else "")
 
 
+def cause(reason: str) -> str:
+    """
+    Word a reason for a text that goes on: without the exit code that SageMaker puts at its end.
+
+    What the container advised, in lines of its own, is indented further than ours is.
+    """
+    first, *advice = re.sub(r",? exit code: \d+$", "", reason.strip()).splitlines() or [""]
+    return "\n".join([first, *(f"    {line.strip()}" for line in advice)])
+
+
 def in_service(described: Answer, *, config: str) -> Answer:
     """
     Return the description of an endpoint that serves *config*.

@@ -22,6 +22,7 @@ def html(
     importances: Mapping[str, float] | None = None,
     *,
     billable_s: float | None = None,
+    trainable: bool = True,
 ) -> str:
     """
     Return the report, one file that asks no network for anything.
@@ -30,12 +31,13 @@ def html(
         importances: Hyperparameter → its share in the differences of the objective, summing to 1;
             None where nobody could compute them.
         billable_s: Of the one training job that ran all trials; None where each trial was one.
+        trainable: Whether ``kennel train`` takes the best values: not those of other programs.
     """
     return page(
         f"Tuning job {tuning.name}",
         element("h1", tuning.name),
         element("p", subtitle(tuning), class_="subtitle"),
-        verdict(tuning, billable_s),
+        verdict(tuning, billable_s, trainable=trainable),
         drawn("How it went", charts.history(tuning)),
         drawn("What matters", charts.importance_bars(importances or {}), hint(tuning, importances)),
         drawn(
@@ -67,7 +69,7 @@ def drawn(heading: str, *parts: Markup | None) -> Markup | None:
     return section(heading, there) if there else None
 
 
-def verdict(tuning: Tuning, billable_s: float | None) -> Markup:
+def verdict(tuning: Tuning, billable_s: float | None, *, trainable: bool) -> Markup:
     """Return the answer that a reader came for."""
     best = tuning.best
     if best is None:
@@ -92,8 +94,14 @@ def verdict(tuning: Tuning, billable_s: float | None) -> Markup:
         element("ul", (element("li", sentence) for sentence in judgement(tuning))),
         element("h3", "What it cost"),
         cost(tuning, billable_s),
-        element("h3", "Train with these values"),
-        element("pre", element("code", f"kennel train --from-tuning {shlex.quote(tuning.name)}")),
+        [
+            element("h3", "Train with these values"),
+            element(
+                "pre", element("code", f"kennel train --from-tuning {shlex.quote(tuning.name)}")
+            ),
+        ]
+        if trainable
+        else None,
     )
 
 
