@@ -82,6 +82,25 @@ def test_no_page_is_wider_than_its_window(browser, report, count, width):
     assert browser.run("return document.documentElement.scrollWidth") <= width
 
 
+def test_a_desktop_shows_the_names_of_training_jobs_whole(browser, report, searched):
+    """
+    Names as kennel makes them, which are wrapped where the row has no room for them.
+    """
+    trials = tuple(
+        replace(trial, name=f"kennel-tune-20261121-093626-1f0e-{n:03}-0123abcd")
+        for n, trial in enumerate(searched(12).trials)
+    )
+    browser.size(1200)
+    browser.open(report(12, trials=trials, metric="valid_accuracy"))
+    hidden = browser.run("""
+        return [...document.querySelectorAll('.scroll:has(.sortable)')]
+            .map((box) => box.scrollWidth - box.clientWidth);
+    """)
+
+    assert hidden
+    assert set(hidden) == {0}
+
+
 def test_paper_has_room_for_every_metric_of_a_real_job(browser, report, searched):
     """
     Upright A4 leaves 680 px between its margins, no box scrolls there, and kennel prints eight.

@@ -1,16 +1,19 @@
 """A tuning job's report says what there is to say, whatever the tuning job came to."""
 
+import math
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
 
 from kennel.pages.markup import VOID
+from kennel.tuning.configuration import Halving
 from kennel.tuning.ranges import Categorical, Continuous
 from kennel.tuning.report import html
 from kennel.tuning.trials import Trial
-from kennel.tuning.verdict import judgement, without_best
+from kennel.tuning.verdict import judgement, untold, without_best
 
 # What loads something, or leads somewhere.
 REFERENCES = {"src", "href", "srcset", "action", "data", "poster", "background", "formaction"}
@@ -283,7 +286,28 @@ def test_what_is_close_is_called_no_clear_win(searched):
 
     assert "0.001 above the runner-up" in near[0]
     assert near[1].startswith("No clear win: 1 other trial is within")
-    assert far[1].startswith("A clear win")
+    assert far[1].startswith("No other is within")
+    assert not [sentence for sentence in far if re.search("clear|wins|certain", sentence)]
+
+
+def test_a_lead_in_accuracy_is_held_against_the_number_of_pictures(searched):
+    """
+    Two pictures of 300 are no lead: 0.64 has a standard error of 0.028 there.
+    """
+    values = (0.64, 0.6333, 0.5, 0.4, 0.3)
+    said = " ".join(judgement(searched(0, ranges=(LR,), trials=of(*values))))
+    tenth = " ".join(judgement(searched(0, ranges=(LR,), trials=of(0.64, 0.54))))
+    loss = " ".join(
+        judgement(searched(0, ranges=(LR,), trials=of(*values), metric="loss", maximize=False))
+    )
+
+    assert "0.48 / √N: the lead is more than 2 standard errors where there are more than" in said
+    needed = int(
+        re.search(r"more than ([\d,]+); of fewer it may be chance", said)[1].replace(",", "")
+    )
+    assert 2 * math.sqrt(0.64 * 0.36 / needed) == pytest.approx(0.0067, rel=1e-3)
+    assert "more than 93; of fewer" in tenth
+    assert "√N" not in loss
 
 
 def test_what_is_equal_is_only_the_first_of_them(searched):
@@ -310,7 +334,7 @@ def test_a_best_value_at_the_end_of_its_range_is_said(searched):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        pytest.param([0.1, 0.2, 0.3, 0.4, 0.5, 0.9], "It came late, as trial 6 of 6", id="late"),
+        pytest.param([0.1, 0.2, 0.3, 0.4, 0.5, 0.9], "when 5 of 6 trials had ended", id="late"),
         pytest.param(
             [0.1, 0.9, 0.3, 0.4, 0.5, 0.6], "The 4 trials that ended after it", id="early"
         ),
@@ -321,6 +345,23 @@ def test_when_the_best_came_tells_whether_to_go_on(searched, values, expected):
     The last trial being the best says to search on, a long time without a better one not to.
     """
     assert expected in " ".join(judgement(searched(0, ranges=(LR,), trials=of(*values))))
+
+
+def test_late_is_who_ended_late(searched):
+    """
+    With trials side by side the first to start may be the last to end: nothing ended after it.
+    """
+    begun = datetime(2026, 11, 20, tzinfo=UTC)
+    trials = of(0.9, 0.1, 0.2, 0.3, 0.4, 0.5)
+    ends = [60, *range(5)]
+    trials = tuple(
+        replace(trial, ended=begun + timedelta(minutes=end))
+        for trial, end in zip(trials, ends, strict=True)
+    )
+    said = " ".join(judgement(searched(0, ranges=(LR,), trials=trials)))
+
+    assert "when 5 of 6 trials had ended" in said
+    assert "ended after it" not in said
 
 
 def test_importances_are_drawn_or_said_to_be_missing(searched):
@@ -337,6 +378,39 @@ def test_importances_are_drawn_or_said_to_be_missing(searched):
     assert "Not estimated: 2 trials with an objective, of 5" in few
     assert "Not estimated: all 6 trials came to the same accuracy, 0.5" in same
     assert "Not estimated" not in drawn
+
+
+def test_a_bar_is_as_long_as_its_share(searched):
+    """
+    On a track that is 100 %: the largest share does not fill it.
+    """
+    text = html(searched(10), {"lr": 0.37, "momentum": 0.2})
+    text = text[text.index("Share of the differences") :]
+    widths = re.findall(r'<rect width="([\d.]+)%"', text[: text.index("</table>")])
+
+    assert [float(width) for width in widths] == [100.0, 37.0, 100.0, 20.0]
+
+
+def test_a_page_without_an_objective_does_not_speak_of_the_best(searched):
+    """
+    Nor does it advise more of what failed.
+    """
+    trials = tuple(replace(each, state="Failed", objective=None) for each in searched(9).trials)
+    text = Document(html(searched(0, status="Failed", trials=trials))).text
+
+    assert "9 trials" in text
+    assert "the best first" not in text
+    assert "no trial has an objective" in untold(searched(0, trials=trials))
+
+
+def test_hyperbands_epochs_are_among_what_was_asked_for(searched):
+    """
+    MinResource and MaxResource.
+    """
+    text = Document(html(searched(5, strategy="Hyperband", halving=Halving(2, 18)))).text
+
+    assert re.search(r"Epochs of a trial\s+2 to 18", text)
+    assert "Epochs of a trial" not in Document(html(searched(5))).text
 
 
 def test_one_job_for_all_trials_is_paid_for_once(searched):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kennel.tuning import parameter_ranges, trials
+from kennel.tuning.configuration import Halving
 from kennel.tuning.ranges import Categorical, Continuous
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,6 +80,28 @@ def test_a_tuning_job_is_read_from_its_description(form):
     assert (tuning.limits.jobs, tuning.limits.parallel) == (4, 2)
     assert (tuning.started, tuning.ended) == (START, START + timedelta(hours=1))
     assert tuning.best is None
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        pytest.param({"MinResource": 2, "MaxResource": 18}, Halving(2, 18), id="given"),
+        pytest.param({}, Halving(1, 3), id="by-the-static-epochs"),
+    ],
+)
+def test_hyperbands_resources_are_read(given, found):
+    """
+    MaxResource is the static number of epochs where it is not given; others have none.
+    """
+    config = DESCRIBED["HyperParameterTuningJobConfig"] | {
+        "Strategy": "Hyperband",
+        "StrategyConfig": {"HyperbandStrategyConfig": given},
+    }
+
+    assert trials.from_answers(
+        DESCRIBED | {"HyperParameterTuningJobConfig": config}, []
+    ).halving == (found)
+    assert trials.from_answers(DESCRIBED, []).halving is None
 
 
 @pytest.mark.parametrize("form", [dict, in_json, in_seconds])

@@ -11,7 +11,7 @@ from kennel.pages.markup import Markup, element
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar with its name, its length as a fraction of the longest possible, and what it says."""
+    """A bar with its name, its length as a fraction of its track, and what it says."""
 
     name: str
     length: float

@@ -149,20 +149,26 @@ def _check_grid(chosen: Configuration) -> None:
         )
 
 
-def _halving(config: Mapping[str, Any], static: Mapping[str, str]) -> Halving:
+def halving(config: Mapping[str, Any], static: Mapping[str, str]) -> Halving | None:
+    """Return what Hyperband works within; None for other strategies, or where nothing says it."""
     given = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
     low, high = given.get("MinResource", 1), given.get("MaxResource", epochs_of(static))
-    if high is None:
+    return Halving(low, high) if config.get("Strategy") == HYPERBAND and high is not None else None
+
+
+def _halving(config: Mapping[str, Any], static: Mapping[str, str]) -> Halving:
+    found = halving(config, static)
+    if found is None:
         raise TuningError(
             f"{HYPERBAND} without MaxResource",
             expected=f"it, or one of {', '.join(EPOCH_HYPERPARAMETERS)} as a static hyperparameter",
         )
-    if not 1 <= low <= high <= HYPERBAND_MAX_RESOURCE:
+    if not 1 <= found.low <= found.high <= HYPERBAND_MAX_RESOURCE:
         raise TuningError(
-            f"{HYPERBAND} from MinResource {low} to MaxResource {high}",
+            f"{HYPERBAND} from MinResource {found.low} to MaxResource {found.high}",
             expected=f"1 <= MinResource <= MaxResource <= {HYPERBAND_MAX_RESOURCE} epochs",
         )
-    return Halving(low, high)
+    return found
 
 
 def epochs_of(hyperparameters: Mapping[str, str]) -> int | None:

@@ -32,7 +32,8 @@ def importances(tuning: Tuning) -> dict[str, float]:
     if find_spec("sklearn") is None:
         raise TuningError("importances need scikit-learn", remedy="pip install 'kennel[local]'")
     if why := untold(tuning):
-        raise TuningError(f"no importances: {why}", remedy="a tuning job of more trials")
+        more = "a tuning job of more trials" if comparable(tuning) else ""
+        raise TuningError(f"no importances: {why}", remedy=more)
     space, known = Space(tuning.ranges), study(RandomSampler(0), maximize=tuning.maximize)
     for trial in comparable(tuning):
         if parameters := space.parameters(trial.values):

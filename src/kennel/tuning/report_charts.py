@@ -169,11 +169,10 @@ def importance_bars(importances: Mapping[str, float]) -> Markup | None:
     known = {name: part for name, part in importances.items() if isfinite(part)}
     if not known:
         return None
-    longest = max(*known.values(), 1e-9)
     return bars(
         "Share of the differences in the objective",
         [
-            Bar(name, max(part, 0.0) / longest, f"{part:.0%}")
+            Bar(name, min(max(part, 0.0), 1.0), f"{part:.0%}")
             for name, part in sorted(known.items(), key=lambda each: -each[1])
         ],
     )

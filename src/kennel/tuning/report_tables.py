@@ -54,7 +54,7 @@ def trials(tuning: Tuning) -> Markup:
         )
         for n, trial in best_first(tuning)
     ]
-    caption = f"{counted(len(rows), 'trial')}, the best first"
+    caption = counted(len(rows), "trial") + (", the best first" if tuning.best else "")
     return table(caption, columns, rows, ordered=(2, direction(tuning)))
 
 
@@ -182,6 +182,7 @@ def settings(tuning: Tuning) -> Markup:
         "Until nothing better came in": limits.not_improving
         and counted(limits.not_improving, "trial"),
         "Until convergence": "yes" if limits.convergence else None,
+        "Epochs of a trial": tuning.halving and f"{tuning.halving.low} to {tuning.halving.high}",
         "Early stopping": "Auto" if tuning.early_stopping else None,
         "Started from": listed(list(tuning.parents)),
     }

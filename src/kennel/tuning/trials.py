@@ -13,6 +13,7 @@ from math import isfinite
 from typing import Any, Literal, cast
 
 from kennel.tuning import parameter_ranges
+from kennel.tuning.configuration import Halving, halving
 from kennel.tuning.limits import Limits
 from kennel.tuning.ranges import Range
 
@@ -73,6 +74,7 @@ class Tuning:
         metric: Name of the objective metric.
         static: Hyperparameter → text, of those that all trials share.
         parents: Tuning jobs that it started from.
+        halving: Hyperband's least and most epochs of a trial, else None.
         reason: Of its failure.
         trials: In the order of their names, which is that of their creation.
     """
@@ -87,6 +89,7 @@ class Tuning:
     limits: Limits
     trials: tuple[Trial, ...]
     early_stopping: bool = False
+    halving: Halving | None = None
     parents: tuple[str, ...] = ()
     reason: str = ""
     started: datetime | None = None
@@ -142,6 +145,7 @@ def from_answers(
             _trial(joined[name], metric, searched, tuple((curves or {}).get(name, ())))
             for name in sorted(joined)
         ),
+        halving=halving(config, definition.get("StaticHyperParameters", {})),
         early_stopping=config.get("TrainingJobEarlyStoppingType", "Off") == "Auto",
         parents=tuple(
             parent["HyperParameterTuningJobName"]

@@ -5,15 +5,18 @@ Needs the standard library alone. The page around it is ``report``'s.
 """
 
 from collections.abc import Iterator, Sequence
+from math import ceil, sqrt
 from statistics import median, quantiles
 
 from kennel.pages.words import counted, listed, number
+from kennel.tuning.completion import in_order_of_ending
 from kennel.tuning.ranges import Categorical, value
 from kennel.tuning.report_axes import scale
 from kennel.tuning.trials import Trial, Tuning
 
 # What is nearer to the best than this part of the middle half's width counts as equal to it.
 TIE = 0.1
+ERRORS = 2  # standard errors that a lead has to be
 ENOUGH = 4  # trials, for quartiles to mean something
 COMPARABLE = 1e100  # its square is a number still
 TELLING = 5  # trials; of fewer it is chance which hyperparameter seems to matter most
@@ -34,7 +37,7 @@ def judgement(tuning: Tuning) -> list[str]:
     best = tuning.best
     if best is None:
         return []
-    return [*compared(tuning), *late(tuning, best), *at_edges(tuning, best)]
+    return [*compared(tuning), *chance(tuning), *late(tuning, best), *at_edges(tuning, best)]
 
 
 def compared(tuning: Tuning) -> Iterator[str]:
@@ -69,25 +72,41 @@ def compared(tuning: Tuning) -> Iterator[str]:
         )
     else:
         yield (
-            "A clear win by the trials' own spread: no other is within "
-            f"{number(close, 2)} of it, a tenth of the width of their middle half. Each value is "
-            "of one run."
+            f"No other is within {number(close, 2)} of it, a tenth of the width of the trials' "
+            "middle half. Each value is of one run; another seed may change their order."
         )
+
+
+def chance(tuning: Tuning) -> Iterator[str]:
+    """Say how many examples it takes for a lead in accuracy to be more than chance."""
+    ranked = objectives(tuning)
+    if len(ranked) < 2 or "accuracy" not in tuning.metric or not 0 <= ranked[-1] <= ranked[0] <= 1:  # noqa: PLR2004 - a runner-up
+        return
+    lead, spread = ranked[0] - ranked[1], ranked[0] * (1 - ranked[0])
+    if not tuning.maximize or lead <= 0 or spread <= 0:
+        return
+    # Of n examples a share p has the standard error sqrt(p (1 - p) / n).
+    enough = ceil(ERRORS**2 * spread / lead**2)
+    yield (
+        f"It is a share of the examples that it is measured on. Of N of them its standard error is "
+        f"{number(sqrt(spread), 2)} / √N: the lead is more than {ERRORS} standard errors where "
+        f"there are more than {enough:,}; of fewer it may be chance."
+    )
 
 
 def late(tuning: Tuning, best: Trial) -> Iterator[str]:
     """Say when the best came, where that tells whether to go on."""
-    tried = [trial for trial in tuning.trials if not trial.running]
-    place = next(i for i, trial in enumerate(tuning.trials, 1) if trial.name == best.name)
-    if len(tried) <= ENOUGH:
+    ended = in_order_of_ending(trial for trial in tuning.trials if not trial.running)
+    if len(ended) <= ENOUGH:
         return
-    if place > LATE * len(tried):
+    before = next(i for i, trial in enumerate(ended) if trial.name == best.name)
+    after = len(ended) - before - 1
+    if before >= LATE * len(ended):
         yield (
-            f"It came late, as trial {place} of {len(tuning.trials)}: the search was still "
-            "improving, and more trials may find better."
+            f"It came late, when {before} of {counted(len(ended), 'trial')} had ended: the search "
+            "was still improving, and more trials may find better."
         )
-    elif place <= len(tried) / 2:
-        after = sum(not trial.running for trial in tuning.trials[place:])
+    elif after >= len(ended) / 2:
         yield f"The {counted(after, 'trial')} that ended after it found nothing better."
 
 
@@ -124,6 +143,8 @@ def untold(tuning: Tuning) -> str:
     """Say why the trials do not tell what matters; nothing where they do."""
     known = comparable(tuning)
     found = [trial.objective for trial in known]
+    if not found:
+        return "no trial has an objective"
     if len(found) < TELLING:
         return f"{counted(len(found), 'trial')} with an objective, of {TELLING} that it takes"
     if len(set(found)) == 1:
