@@ -189,8 +189,9 @@ def test_a_search_can_be_come_back_to(kennel, tuned):
     name = tuned[0]["tuning_job"]
 
     shown = json.loads(kennel("tuning", "show", name, "--json").stdout)
+    short = json.loads(kennel("tuning", "show", name.removeprefix("kennel-tune-"), "--json").stdout)
 
-    assert shown == tuned[0]
+    assert shown == short == tuned[0]
     assert tuned[0]["best"]["job"] in kennel("tuning", "show", name, "--follow").stdout
     listed = json.loads(kennel("tuning", "list", "--json").stdout)
     assert name in [one.get("HyperParameterTuningJobName") for one in listed]

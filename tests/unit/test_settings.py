@@ -112,9 +112,18 @@ def test_a_range_is_written_in_any_of_three_ways(load, text, expected):
     assert again == found
 
 
+def test_a_word_is_known_in_any_case_and_nearly(load):
+    """
+    Where a setting is one of a few words.
+    """
+    assert load('[tune]\nstrategy = "hyperBand"').tune.strategy == "Hyperband"
+    with pytest.raises(SettingsError, match=r"(?s)is 'baysian'.*try: Bayesian"):
+        load('[tune]\nstrategy = "baysian"')
+
+
 @pytest.mark.parametrize(
     "text",
-    ["{ min = 1 }", "{ min = 1, max = 2, step = 1 }", "[]", '"a,,b"', '"..2"', "3", '"1..2:Log"'],
+    ["{ min = 1 }", "{ min = 1, max = 2, step = 1 }", "[]", '"a,,b"', '"..2"', '"1..2:Log"'],
 )
 def test_what_is_no_range_is_answered_with_those_that_are(load, text):
     """

@@ -9,6 +9,7 @@ from kennel.cli import tuning, tuning_checks
 from kennel.errors import KennelError
 from kennel.jobs import tuning as searches
 from kennel.settings import Range, Settings, Train, Tune
+from kennel.tuning.trials import Limits, Trial, Tuning
 
 
 def settings(hyperparameters=None, metrics=None, **tune):
@@ -48,6 +49,15 @@ def test_a_metric_that_reads_nothing_is_refused(regex, message):
     """
     with pytest.raises(KennelError, match=message):
         tuning_checks.require_metrics(settings(metrics={"mine": regex}))
+
+
+def test_an_objective_that_is_mistyped_is_answered_with_the_nearest():
+    """
+    A metric that the training has.
+    """
+    for name in ("valid_acuracy", "Valid-Accuracy"):
+        with pytest.raises(KennelError, match="--objective valid_accuracy"):
+            tuning_checks.require_objective(settings(objective=name))
 
 
 def test_metrics_of_a_program_of_ones_own_are_not_tried():
@@ -150,6 +160,11 @@ def test_what_one_job_would_refuse_is_refused_before_it_starts():
             "batch-size 4096",
             id="fixed-batch",
         ),
+        pytest.param(
+            replace(settings(in_job=True, parallel=4), train=Train(instance_type="ml.m5.xlarge")),
+            "without one 1 at a time, as on ml.m5.xlarge",
+            id="no-gpu",
+        ),
         pytest.param(settings(objective="train_loss"), "by heart", id="training-metric"),
         pytest.param(settings({"optimizer": "adamw"}), "momentum is searched", id="no-momentum"),
         pytest.param(
@@ -163,6 +178,27 @@ def test_what_is_likely_a_mistake_is_warned_of(found, message):
     """
     assert [message in text for text in warned(found)] == [True]
     assert warned(settings(), None) == warned(settings()) == []
+
+
+def test_a_search_does_not_start_from_one_that_says_nothing_of_it():
+    """
+    Refused before it is sent; where some trials say something, it is said how many. What was static
+    in the parent is a value of all its trials.
+    """
+    search = tuning.judged(settings(ranges={"lr": Range("0.01", "0.1"), "epochs": Range("1", "9")}))
+
+    def parent(*lrs, epochs="5"):
+        trials = tuple(Trial(f"p-{lr}", {"lr": lr}, "Completed", 0.5) for lr in lrs)
+        static = {"epochs": epochs}
+        return Tuning("p", "Completed", "a", True, "Random", (), static, Limits(), trials)  # noqa: FBT003 - maximize
+
+    learnt = tuning_checks.require_something_learnt
+    assert learnt(search, []) == learnt(search, [parent("0.02")]) == []
+    (said,) = learnt(search, [parent("0.02"), parent("0.05", "0.5")])
+    assert "--from p: 1 of its 2 trials" in said
+    for useless in (parent("0.5"), parent("0.02", epochs="99"), parent()):
+        with pytest.raises(KennelError, match="nothing is learnt from it"):
+            learnt(search, [useless])
 
 
 def test_epochs_of_hyperband_are_no_mistake():

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from kennel import contract, settings
-from kennel.errors import KennelError
+from kennel.errors import KennelError, TuningError
 from kennel.jobs import compose, naming, requests, tuning
 from kennel.settings import Images, Range, Settings, Train, Tune
 from kennel.tuning import ranges
@@ -95,6 +95,18 @@ def test_the_kind_of_a_range_is_that_of_its_hyperparameter():
         ranges.Continuous("lr", 1.0, 9.0),
         ranges.Integer("batch-size", 1, 9),
     )
+
+
+@pytest.mark.parametrize("text", ["lr = 0.1", 'lr = "0.1"', "lr = [0.1]", "lr = [0.1, 0.1]"])
+def test_one_value_is_no_range(tmp_path, text):
+    """
+    However it is written; it is what --set is for.
+    """
+    file = tmp_path / "kennel.toml"
+    file.write_text(f"[tune.ranges]\n{text}\n")
+
+    with pytest.raises(TuningError, match=r"(?s)one value, 0\.1, is no range.*--set lr=0\.1"):
+        tuning.search(settings.load({}, file=file), KINDS)
 
 
 @pytest.mark.parametrize(

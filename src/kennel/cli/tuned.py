@@ -233,7 +233,7 @@ def from_job(aws: Aws, name: str) -> Found:
     best = require_ours(tuning)
     running = "" if tuning.ended else " so far"
     show.talk(
-        f"the best of {name}{running} ({tuning.metric} {best.objective:.6g}): "
+        f"the best of {tuning.name}{running} ({tuning.metric} {best.objective:.6g}): "
         f"{_values(best.values)}"
     )
     return Found({**shared(tuning), **best.values}, reader.job.channels)

@@ -54,15 +54,18 @@ def tune(args: argparse.Namespace) -> int:
     search = judged(settings, args.parents)
     training.require_weights(search.static.get("weights", "auto"), weights)
     aws = context.aws(settings)
-    _require_ended(aws, args.parents)
+    parents = _ended(aws, args.parents)
+    learnt = [Reader(aws, name).read_briefly() for name in parents]
+    told_of_parents = tuning_checks.require_something_learnt(search, learnt)
     settings, told = images.for_training(settings, aws)
     inputs = Inputs(settings, aws, effects.executor(aws, dry_run=args.dry_run))
     compose.check_training(settings)
     name = naming.tuning_job(args.name, **context.now())
     channels = training.sources(inputs, args.data, weights, {})
-    for text in tuning_checks.warnings(settings, search, counted(inputs, args.data, channels)):
+    warnings = tuning_checks.warnings(settings, search, counted(inputs, args.data, channels))
+    for text in (*told_of_parents, *warnings):
         show.talk(f"warning: {text}")
-    submit(inputs, Wanted(search, channels, args.parents), name=name, wait=not args.dry_run)
+    submit(inputs, Wanted(search, channels, parents), name=name, wait=not args.dry_run)
     show.talk(told)
     if args.dry_run:
         return 0
@@ -127,15 +130,21 @@ def judged(settings: Settings, parents: Sequence[str] = ()) -> Search:
     return search
 
 
-def _require_ended(aws: Aws, parents: Sequence[str]) -> None:
-    """Raise KennelError if a tuning job to start from is none, or still runs; or at too many."""
+def _ended(aws: Aws, parents: Sequence[str]) -> list[str]:
+    """
+    Return the whole names of the tuning jobs to start from.
+
+    Raises:
+        KennelError: One is none or still runs; or there are too many.
+    """
     if len(set(parents)) < len(parents) or len(parents) > contract.MAX_PARENTS:
         raise SettingsError(
             f"--from {' '.join(parents)}",
             expected=f"at most {contract.MAX_PARENTS} tuning jobs, each once",
         )
-    for name in parents:
-        found = tunings.find(aws.sagemaker, name)
+    jobs = [tunings.find(aws.sagemaker, name) for name in parents]
+    for found in jobs:
+        name = found.name
         if found.in_job:
             raise JobError(
                 f"{name} was a search inside one training job: SageMaker cannot start from it",
@@ -148,6 +157,7 @@ def _require_ended(aws: Aws, parents: Sequence[str]) -> None:
                 expected="one that has ended",
                 remedy=f"kennel tuning show {name} --follow, or kennel tuning stop {name}",
             )
+    return [found.name for found in jobs]
 
 
 def counted(inputs: Inputs, data: str | None, channels: Mapping[str, str]) -> int | None:

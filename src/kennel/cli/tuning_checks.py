@@ -6,6 +6,7 @@ Of a program of the user's own (``sagemaker_program``) neither is known. The sea
 in kennel.jobs.tuning.
 """
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -13,10 +14,12 @@ from kennel import contract
 from kennel.errors import HyperparameterError, SettingsError, TuningError
 from kennel.jobs import tuning, watch
 from kennel.jobs.tuning import EPOCHS, HYPERBAND, Search
-from kennel.settings import Settings
+from kennel.settings import Settings, Tune
 from kennel.training import hyperparameters, lines
 from kennel.training.search import request
+from kennel.tuning import ranges
 from kennel.tuning.ranges import Categorical, Range, text
+from kennel.tuning.trials import Tuning
 
 OWN_PROGRAM = "sagemaker_program"
 BATCH_SIZE = "batch-size"
@@ -91,9 +94,11 @@ def require_objective(settings: Settings) -> None:
         n for n, regex in regexes.items() if n != "lr" and _read(regex, lines.epoch_samples())
     ]
     if name not in regexes:
+        near = difflib.get_close_matches(name.lower().replace("-", "_"), every_epoch, n=1)
         raise SettingsError(
             f"the objective is {name!r}, and the training has no such metric",
             expected=f"one of {', '.join(every_epoch)}, or another of [train.metrics]",
+            remedy=f"--objective {near[0]}" if near else "",
         )
     if runs_own_program(settings) and name in settings.train.metrics:
         return
@@ -140,6 +145,39 @@ def require_search_in_job(settings: Settings, search: Search, parents: Sequence[
     request.read(tuning.in_job(search))
 
 
+def require_something_learnt(search: Search, parents: Sequence[Tuning]) -> list[str]:
+    """
+    Return which of the tuning jobs to start from say little of these ranges.
+
+    Raises:
+        SettingsError: None of them says anything.
+    """
+    told = [(parent.name, len(parent.trials), _usable(search, parent)) for parent in parents]
+    if told and not any(usable for *_, usable in told):
+        raise SettingsError(
+            f"--from {', '.join(parent.name for parent in parents)}: no trial there has an "
+            "objective and values in all of the ranges, so nothing is learnt from it",
+            expected="a search that shares ranges with this one: "
+            + ", ".join(each.name for each in search.ranges),
+            remedy=f"kennel tuning show {parents[0].name} shows its values; or without --from",
+        )
+    return [
+        f"--from {name}: {usable} of its {count} trials have an objective and values in "
+        "all of the ranges; nothing is learnt from the others"
+        for name, count, usable in told
+        if usable < count
+    ]
+
+
+def _usable(search: Search, parent: Tuning) -> int:
+    """Count the trials that say something; what was static there is a value of all of them."""
+    values = [{**parent.static, **trial.values} for trial in parent.trials if trial.succeeded]
+    return sum(
+        all(ranges.value(each, given.get(each.name, "")) is not None for each in search.ranges)
+        for given in values
+    )
+
+
 def ends(each: Range) -> tuple[str, ...]:
     """Return the values that a range may come to at its extremes; of a list, all."""
     if isinstance(each, Categorical):
@@ -168,6 +206,14 @@ def warnings(settings: Settings, search: Search, train_pictures: int | None) -> 
         )
     if train_pictures is not None:
         yield from _large_batches(found.get(BATCH_SIZE), search.static, train_pictures)
+    if settings.tune.in_job and settings.tune.parallel > Tune.parallel:  # so it was asked for
+        machine = settings.train.instance_type
+        has_gpu = machine.split(".")[1] in contract.GPU_FAMILIES
+        yield (
+            f"{settings.tune.parallel} trials at a time are asked for: in one job there are at "
+            "most as many as its host has GPUs, and without one 1 at a time"
+            + ("" if has_gpu else f", as on {machine}")
+        )
     if settings.tune.objective.startswith("train_"):
         yield (
             f"the objective is {settings.tune.objective}: it is best where the training pictures "

@@ -90,8 +90,8 @@ def _about(summary: Answer) -> tuple[str, str, str]:
 def stop(args: argparse.Namespace) -> int:
     """Stop a tuning job, and the trials that run."""
     aws = context.aws(context.settings(args))
-    name = args.job or tunings.running(aws.sagemaker)
-    found = tunings.find(aws.sagemaker, name)
+    found = tunings.find(aws.sagemaker, args.job or tunings.running(aws.sagemaker))
+    name = found.name
     status = tunings.status_of(found.described)
     if status in contract.TUNING_ENDED:
         show.talk(f"tuning job {name} has ended already: {status}")

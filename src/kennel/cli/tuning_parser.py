@@ -34,7 +34,7 @@ def _tune(commands: Commands) -> None:
         "hyperparameters",
         "a hyperparameter of all trials; one that has a range is not searched then",
     )
-    tune.add_argument("--strategy", choices=STRATEGIES, help="default: [tune] strategy")
+    tune.add_argument("--strategy", metavar="|".join(STRATEGIES), help="default: [tune] strategy")
     tune.add_argument("--objective", metavar="METRIC", help="default: [tune] objective")
     tune.add_argument("--direction", choices=("Maximize", "Minimize"))
     tune.add_argument("--max-jobs", type=positive, metavar="N", help="trials in all")
@@ -51,7 +51,11 @@ def _tune(commands: Commands) -> None:
         "parents",
         "begin with what an earlier tuning job has learnt; may be given again",
     )
-    tune.add_argument("--name", help="of the tuning job; default: one of the time")
+    tune.add_argument(
+        "--name",
+        help="of the tuning job, kennel-tune-NAME then; NAME does for the other commands; "
+        "default: one of the time",
+    )
     options.instances(tune)
     tune.add_argument(
         "--wait",

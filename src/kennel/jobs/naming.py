@@ -51,8 +51,12 @@ def tuning_job(wanted: str | None, *, now: datetime, token: str) -> str:
     """Return the name of a new tuning job, or of a training job that searches by itself."""
     if wanted is None:
         return unique(TUNING, now=now, token=token, longest=TUNING_NAME_CHARS)
-    name = wanted if is_tuning_job(wanted) else f"{TUNING}-{wanted.removeprefix(PREFIX)}"
-    return checked(name, longest=TUNING_NAME_CHARS)
+    return checked(tuning_name(wanted), longest=TUNING_NAME_CHARS)
+
+
+def tuning_name(wanted: str) -> str:
+    """Return what a tuning job is called whose user has called it *wanted*."""
+    return wanted if is_tuning_job(wanted) else f"{TUNING}-{wanted.removeprefix(PREFIX)}"
 
 
 def is_tuning_job(name: str) -> bool:

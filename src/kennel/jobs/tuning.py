@@ -62,6 +62,12 @@ def search(settings: Settings, kinds: Mapping[str, str]) -> Search:
 
 def range_(name: str, given: wanted.Range, kind: str | None) -> Range:
     """Return the range of the hyperparameter *name*, a number of the *kind* that it is."""
+    if len(set(given.values)) == 1:
+        raise TuningError(
+            f"range {name}: one value, {given.values[0]}, is no range",
+            expected="two values at least, or MIN..MAX",
+            remedy=f"--set {name}={given.values[0]}, and no range of it",
+        )
     if given.values:
         return Categorical(name, given.values)
     if kind not in (*NUMBERS, None):

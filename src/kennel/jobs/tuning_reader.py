@@ -38,11 +38,11 @@ class Reader:
 
     def __init__(self, aws: Aws, name: str) -> None:
         self._aws = aws
-        self._name = name
         self._ended: dict[str, Answer] = {}
         self._log: LogReader | None = None
-        self._told = search_log.Trials(name, ())
         self.job = find(aws.sagemaker, name)
+        self._name = self.job.name
+        self._told = search_log.Trials(self._name, ())
 
     def read(self) -> Tuning:
         """Return the tuning job as it is now, with its trials."""
@@ -54,12 +54,19 @@ class Reader:
         answers = document.get("TrainingJobs") or self._so_far(described)
         return trials.from_answers(described, answers, document.get("Curves"))
 
+    def read_briefly(self) -> Tuning:
+        """Return it with its trials' values and objectives alone: a request for a hundred."""
+        return trials.from_answers(self.job.described, self._summaries())
+
     def _trials(self) -> list[Answer]:
+        summaries = self._summaries()
+        return [*summaries, *_at_once(self._described, summaries)]
+
+    def _summaries(self) -> list[Answer]:
         pages = self._aws.sagemaker.get_paginator(
             "list_training_jobs_for_hyper_parameter_tuning_job"
         ).paginate(HyperParameterTuningJobName=self._name, PaginationConfig=PAGES)
-        summaries = [one for page in pages for one in page["TrainingJobSummaries"]]
-        return [*summaries, *_at_once(self._described, summaries)]
+        return [one for page in pages for one in page["TrainingJobSummaries"]]
 
     def _described(self, summary: Answer) -> Answer:
         """Return what the summary lacks: metrics, and the seconds that are paid for."""

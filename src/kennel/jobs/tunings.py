@@ -30,6 +30,11 @@ class Job:
     described: Answer
 
     @property
+    def name(self) -> str:
+        """Its whole name."""
+        return name_of(self.described)
+
+    @property
     def in_job(self) -> bool:
         """Whether it is a training job."""
         return "TrainingJobName" in self.described
@@ -57,11 +62,24 @@ class Job:
 
 def find(sagemaker: Client, name: str) -> Job:
     """
-    Describe the tuning job *name*, of either kind.
+    Describe the tuning job *name*, of either kind; hb1 is kennel-tune-hb1 too, as it was made.
 
     Raises:
         JobError: There is none.
     """
+    try:
+        return _find(sagemaker, name)
+    except JobError:
+        if (whole := naming.tuning_name(name)) == name:
+            raise
+        try:
+            return _find(sagemaker, whole)
+        except JobError:
+            pass
+        raise
+
+
+def _find(sagemaker: Client, name: str) -> Job:
     try:
         return Job(
             sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)

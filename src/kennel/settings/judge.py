@@ -5,6 +5,7 @@ Which settings there are stands in ``model``; where values are looked for in ``l
 """
 
 import dataclasses
+import difflib
 import math
 import re
 import types
@@ -104,11 +105,21 @@ def judge(found: Found, hint: object, metadata: Mapping[str, Any]) -> object:
     """Return the value in its type, or say what is wrong with it."""
     (kind,) = [k for k in typing.get_args(hint) or (hint,) if k is not types.NoneType]
     value = _typed(found, kind)
+    words = {word.lower(): word for word in _words(metadata.get("pattern", ""))}
+    value = words.get(str(value).lower(), value)
     if "pattern" in metadata and not re.fullmatch(metadata["pattern"], str(value)):
-        raise _wrong(found, f"{metadata['rule']}, e.g. {metadata['example']}")
+        near = difflib.get_close_matches(str(value).lower(), words, n=1, cutoff=0.5)
+        remedy = words[near[0]] if near else ""
+        raise _wrong(found, f"{metadata['rule']}, e.g. {metadata['example']}", remedy)
     if "low" in metadata and not metadata["low"] <= typing.cast("int", value) <= metadata["high"]:
         raise _wrong(found, f"a whole number from {metadata['low']} to {metadata['high']}")
     return value
+
+
+def _words(pattern: str) -> list[str]:
+    """Return the words that a pattern lets choose from; none where it is more than that."""
+    words = pattern.split("|")
+    return words if all(word.isalpha() for word in words) else []
 
 
 def _typed(found: Found, kind: object) -> object:
@@ -139,5 +150,6 @@ def _number(found: Found) -> float:
     return number
 
 
-def _wrong(found: Found, expected: str) -> SettingsError:
-    return SettingsError(f"{found.origin} is {found.value!r}", expected=expected)
+def _wrong(found: Found, expected: str, remedy: str = "") -> SettingsError:
+    problem = f"{found.origin} is {found.value!r}"
+    return SettingsError(problem, expected=expected, remedy=remedy)

@@ -2,7 +2,8 @@
 A range of [tune.ranges], as a settings file, the environment or the command line writes it.
 
 ``{ min = 0.001, max = 0.1, scaling = "Logarithmic" }`` or ``0.001..0.1:Logarithmic``; a list of
-values, or ``32,64,128``. What a hyperparameter can be is not known here: see kennel.jobs.ranges.
+values, or ``32,64,128``. What a hyperparameter can be, and that one value is no range, is judged in
+kennel.jobs.tuning.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,8 @@ def read(value: object) -> Range | None:
     match value:
         case str():
             return _of_text(value)
+        case int() | float():
+            return Range(values=(_text(value),))
         case Mapping():
             return _of_table(value)
         case Sequence() if value and all(isinstance(one, str | int | float) for one in value):
