@@ -108,6 +108,8 @@ class _Worker:
                     return result, _unpacked(weights)
         except (EOFError, OSError) as error:
             self._process.join(END_S)
+            if stop.requested:  # and heard before the process could say so: it was still starting
+                raise Stopped from error
             raise JobError(
                 f"the process of trial {task.number} ended with code {self._process.exitcode}",
                 remedy="fewer trials at a time, if the memory was short",
