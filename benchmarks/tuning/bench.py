@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,16 +30,39 @@ from typing import Any
 from kennel.local import daemon, environment
 
 HERE = Path(__file__).parent
+NAME = "kennel-tune-benchmark"
 KENNEL = Path(sys.executable).with_name("kennel")
 EPOCHS, TRIALS = 3, 10
-MANY = 50
-RANGES = """
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is searched (kennel.toml) and what all trials share."""
+
+    settings: str
+    static: tuple[str, ...]
+
+
+FROZEN = ("model=mobilenet_v2", "freeze=true")
+LR_AND_BATCH_SIZE = """
 [tune.ranges]
 lr = { min = 0.001, max = 0.1, scaling = "Logarithmic" }
 batch-size = [32, 64, 128, 256, 512]
-momentum = { min = 0.5, max = 0.9 }
 """
-STATIC = ("model=mobilenet_v2", "freeze=true", f"epochs={EPOCHS}")
+FEW = Recipe(
+    f"{LR_AND_BATCH_SIZE}momentum = {{ min = 0.5, max = 0.9 }}\n",
+    (*FROZEN, f"epochs={EPOCHS}", "augment=none"),
+)
+# Chosen among three by the best validation losses of two or three searches each.
+MANY = Recipe(
+    f"""[tune]
+objective = "valid_loss"
+{LR_AND_BATCH_SIZE}weight-decay = {{ min = 0.00003, max = 0.03, scaling = "Logarithmic" }}
+""",
+    (*FROZEN, "epochs=16", "augment=crop"),
+)
+MANY_TRIALS = 50
+SEEDS = (1, 2, 3)  # of the searches of fifty trials
 TIMES_FASTER = {"jobs": 40, "in_job": 100}  # at least
 POINTS_BELOW = 0.005  # of validation accuracy, at most
 MANY_S, MANY_TEST_ACCURACY = 120, 0.88
@@ -50,23 +74,27 @@ def main() -> int:
     theirs = originals(args.data, args.weights)
     print("originals", theirs, flush=True)
     ways = {
-        "jobs": ("--max-jobs", str(TRIALS), "--parallel", str(args.parallel)),
-        "in_job": ("--max-jobs", str(TRIALS), "--in-job"),
-        "in_job_50": ("--max-jobs", str(MANY), "--in-job"),
+        "jobs": ("--parallel", str(args.parallel)),
+        "in_job": ("--in-job",),
     }
     ours = {}
     for way, options in ways.items():
-        ours[way] = search(args.data, args.weights, options)
+        ours[way] = search(args, FEW, TRIALS, options)
         print(way, ours[way], flush=True)
+    many = []
+    for seed in SEEDS:
+        many.append(search(args, MANY, MANY_TRIALS, ("--in-job",), seed))
+        print(MANY_TRIALS, many[-1], flush=True)
     for way in TIMES_FASTER:
         ours[way]["times_faster"] = round(theirs["search_s"] / ours[way]["seconds"], 1)
-    missed = list(misses(theirs, ours))
+    missed = list(misses(theirs, ours, many))
     result = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
         "python": platform.python_version(),
         "originals": theirs,
         "kennel": ours,
+        "kennel_50_in_job": many,
         "missed": missed,
     }
     args.result.write_text(json.dumps(result, indent=2) + "\n")
@@ -96,13 +124,17 @@ def originals(data: Path, weights: Path) -> dict[str, Any]:
     }
 
 
-def search(data: Path, weights: Path, options: tuple[str, ...]) -> dict[str, Any]:
+def search(
+    args: argparse.Namespace, recipe: Recipe, trials: int, options: tuple[str, ...], seed: int = 1
+) -> dict[str, Any]:
     """Run ``kennel tune`` against a new server, as a process; return its time and its best."""
+    data, weights = args.data.absolute(), args.weights.absolute()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "kennel.toml").write_text(RANGES)
-        given = [word for one in STATIC for word in ("--set", one)]
+        (folder / "kennel.toml").write_text(recipe.settings)
+        given = [word for one in recipe.static for word in ("--set", one)]
         with local_server(folder / "state") as variables:
+            variables["KENNEL_TUNE_SEED"] = str(seed)
 
             def kennel(*words: object) -> tuple[str, float]:
                 started = time.perf_counter()
@@ -110,15 +142,15 @@ def search(data: Path, weights: Path, options: tuple[str, ...]) -> dict[str, Any
                 return said, round(time.perf_counter() - started, 1)
 
             _, staging_s = kennel("data", "stage", data)
-            begin = ("tune", "--name", "search", "--data", data.name, "--weights", weights)
-            _, seconds = kennel(*begin, *given, *options)
-            shown, _ = kennel("tuning", "show", "search", "--json")
+            begin = ("tune", "--name", NAME, "--data", data.name, "--weights", weights)
+            _, seconds = kennel(*begin, *given, "--max-jobs", trials, *options)
+            shown, _ = kennel("tuning", "show", NAME, "--json")
     found = json.loads(shown)
     return {
         "seconds": seconds,
         "staging_s": staging_s,
         "values": found["best"]["values"],
-        "validation_accuracy": round(found["best"]["objective"], 4),
+        "validation_accuracy": round(found["best"]["metrics"]["valid_accuracy"], 4),
         "test_accuracy": round(found["test_accuracy"], 4),
     }
 
@@ -139,18 +171,23 @@ def local_server(state: Path) -> Iterator[dict[str, str]]:
         daemon.stop(state)
 
 
-def misses(theirs: dict[str, Any], ours: dict[str, Any]) -> Iterator[str]:
+def misses(
+    theirs: dict[str, Any], ours: dict[str, Any], many: list[dict[str, Any]]
+) -> Iterator[str]:
     """Yield what falls short of the figures asked for."""
     for way, times in TIMES_FASTER.items():
         if ours[way]["times_faster"] < times:
             yield f"{way}: {ours[way]['times_faster']} times faster, not {times}"
         if ours[way]["validation_accuracy"] < theirs["validation_accuracy"] - POINTS_BELOW:
             yield f"{way}: validation accuracy {ours[way]['validation_accuracy']}"
-    many = ours["in_job_50"]
-    if many["seconds"] > MANY_S:
-        yield f"{MANY} trials took {many['seconds']} s, not {MANY_S}"
-    if many["test_accuracy"] < MANY_TEST_ACCURACY:
-        yield f"{MANY} trials: test accuracy {many['test_accuracy']}, not {MANY_TEST_ACCURACY}"
+    for seed, one in zip(SEEDS, many, strict=True):
+        if one["seconds"] > MANY_S:
+            yield f"{MANY_TRIALS} trials, seed {seed}: {one['seconds']} s, not {MANY_S}"
+        if one["test_accuracy"] < MANY_TEST_ACCURACY:
+            yield (
+                f"{MANY_TRIALS} trials, seed {seed}: test accuracy {one['test_accuracy']}, "
+                f"not {MANY_TEST_ACCURACY}"
+            )
 
 
 def ran(*command: object, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
