@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import time
 from contextlib import redirect_stdout
 from dataclasses import replace
 from uuid import uuid4
@@ -17,11 +18,14 @@ from kennel.errors import TuningError
 from kennel.training import main
 from kennel.training.search import main as search_main
 from kennel.training.search import request
+from kennel.training.search import trial as search_trial
+from kennel.training.search.bench import Bench
 from kennel.training.search.journal import Journal, Progress
 from kennel.training.search.run import Searching
-from kennel.training.search.trial import Result
+from kennel.training.search.trial import Result, Task
 from kennel.training.stopping import Stop
 from kennel.tuning import trials
+from kennel.tuning.search import Search
 from kennel.vision import trained
 
 QUICK = {
@@ -190,6 +194,39 @@ def test_the_last_figures_in_the_log_are_those_of_the_best_trial(searched):
     assert len(epochs) == TRIALS * int(QUICK["epochs"])
     ended = r"^trial=7/7 completed valid_loss=[\d.]+ lr=[\d.]+ .*; best trial="
     assert re.search(ended, log, re.MULTILINE)
+
+
+def test_each_trial_is_chosen_by_what_the_earlier_ones_came_to(searched):
+    """
+    The search is told their objectives: without them it would go on elsewhere.
+    """
+    _, tuning, _ = searched
+    chooser = Search(SEARCH, static=QUICK, name="search")
+    hidden = [trials.Trial(trial.name, trial.values) for trial in tuning.trials[:-1]]
+
+    for place, trial in enumerate(tuning.trials):
+        assert chooser.suggest(tuning.trials[:place], 1) == [trial.values]
+    assert chooser.suggest(hidden, 1) != [tuning.trials[-1].values]
+
+
+def test_reading_pictures_is_no_trials_time(lay_out, tmp_path, capsys):
+    """
+    It is for all of them, and said apart, once.
+    """
+
+    class Watched(Bench):
+        def ready(self, *args):
+            made = super().ready(*args)
+            self.made_s = time.time()
+            return made
+
+    bench = Watched(lay_out(), request.read(QUICK | {SEARCH_HYPERPARAMETER: json.dumps(SEARCH)}))
+    for number in (1, 2):
+        task = Task(number, {"lr": f"0.0{number}"})
+        result, _ = search_trial.run(task, bench, tmp_path, lambda _: False, Stop())
+        assert result.started >= bench.made_s
+
+    assert len(re.findall(r"^made ready in [\d.]+ s", capsys.readouterr().out, re.MULTILINE)) == 1
 
 
 def test_pictures_pass_through_the_backbone_once(searched):

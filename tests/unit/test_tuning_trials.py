@@ -98,9 +98,9 @@ def test_hyperbands_resources_are_read(given, found):
         "StrategyConfig": {"HyperbandStrategyConfig": given},
     }
 
-    assert trials.from_answers(
-        DESCRIBED | {"HyperParameterTuningJobConfig": config}, []
-    ).halving == (found)
+    tuning = trials.from_answers(DESCRIBED | {"HyperParameterTuningJobConfig": config}, [])
+
+    assert tuning.halving == found
     assert trials.from_answers(DESCRIBED, []).halving is None
 
 

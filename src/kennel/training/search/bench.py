@@ -20,6 +20,7 @@ from kennel.contract import ContainerPaths
 from kennel.training import loop, main, precision, prepare
 from kennel.training.channels import Data
 from kennel.training.hyperparameters import Hyperparameters
+from kennel.training.log import say
 from kennel.training.loop import Recipe, Stage, State
 from kennel.training.prepare import Job
 from kennel.training.search.request import Wanted
@@ -104,9 +105,12 @@ class Bench:
         key = _key(chosen)
         known = self._backbones.get(key)
         if known is None:
+            first, began = self.opened is None, time.monotonic()
             with nullcontext() if self._turn is None else alone(self._turn, stop):
                 model, job = self._begin(chosen, key, stop)
             self._keep(key, model, job)
+            if first or job.features is not None:
+                say(f"made ready in {time.monotonic() - began:.1f} s, which count for no trial")
         else:
             self._backbones.move_to_end(key)
             loop.restore(known.model, known.start)

@@ -138,6 +138,7 @@ def run(
     reason = ""
     try:
         ready = bench.ready(task.values, until)
+        started = time.time()  # what is made ready for all trials is none's own
         _fit(ready, Checkpoints(folder, task.number, ready), on_epoch, until)
     except Stopped:
         raise
