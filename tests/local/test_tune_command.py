@@ -198,6 +198,18 @@ def test_a_search_can_be_come_back_to(kennel, tuned):
     assert name in kennel("tuning", "list").stdout
 
 
+def test_searches_of_both_kinds_are_listed_with_their_best(kennel, tuned, searched):
+    """
+    What one glance should tell: which search came to what.
+    """
+    rows = {line.split()[0]: line for line in kennel("tuning", "list").stdout.splitlines()}
+
+    for (outcome, _), trials in ((tuned, "2 of 2"), (searched, "in one job  up to 3")):
+        row = rows[outcome["tuning_job"]]
+        assert trials in row
+        assert float(row.split()[-1]) == pytest.approx(outcome["best"]["objective"], abs=1e-4)
+
+
 def test_trials_do_not_crowd_the_list_of_jobs(kennel, tuned, searched):
     """
     Nor is a trial, or the job of the features, what is deployed when no job is named.

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from kennel import cli
-from kennel.cli import show
+from kennel.cli import effects, show
 from kennel.cli.parser import command, parser
 from kennel.errors import ImageError
+from kennel.jobs import plan
 from kennel.jobs.predict import Guess, Prediction
 from kennel.jobs.watch import Ended, Status
 from kennel.training import hyperparameters
@@ -131,7 +132,7 @@ def test_a_dry_run_shows_precisely_what_is_sent(aws, capsys, valid_request):
     """
     Training from a folder: the bucket, each file and the job arrive as the dry run printed them.
     """
-    assert cli.main([*TRAIN, "--set", "lr=0.1", "--spot", "--dry-run"]) == 0
+    assert cli.main([*TRAIN, "--set", "lr=0.1", "--spot", "--dry-run", "--json"]) == 0
     shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert aws == []
 
@@ -157,9 +158,12 @@ def test_a_dry_run_shows_precisely_what_is_sent(aws, capsys, valid_request):
 @pytest.mark.usefixtures("aws", "pictures")
 def test_a_dry_run_says_how_much_it_has_not_sent(capsys):
     """
-    On standard error: what is on standard output stays for scripts, one document a line.
+    On standard error: what is on standard output stays for scripts, one document a line. Of
+    uploads there may be thousands: they are shown where they are asked for.
     """
     assert cli.main(["data", "stage", "pets", "--dry-run"]) == 0
+    counted = capsys.readouterr()
+    assert cli.main(["data", "stage", "pets", "--dry-run", "--json"]) == 0
     staged = capsys.readouterr()
     assert cli.main(["delete", "--dry-run"]) == 0
     deleted = capsys.readouterr()
@@ -167,8 +171,24 @@ def test_a_dry_run_says_how_much_it_has_not_sent(capsys):
     size = show.size(sum(path.stat().st_size for path in Path("pets").rglob("*.jpg")))
     uploads = f"not sent: 2 put_object ({size})"
     assert staged.err.splitlines() == ["not sent: 1 create_bucket", uploads]
+    assert counted.err == staged.err
+    assert json.loads(counted.out)["operation"] == "create_bucket"
     assert [json.loads(line)["service"] for line in staged.out.splitlines()] == ["s3"] * 3
     assert (deleted.out, deleted.err) == ("", "nothing to send\n")
+
+
+def test_on_a_terminal_a_dry_run_is_for_people(capsys, monkeypatch):
+    """
+    A request is indented there; with --json it is a line, as it is for a script.
+    """
+    calls = plan.stop("mine")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    for as_json, lines in ((True, 1), (False, 7)):
+        effects.executor(None, dry_run=True, as_json=as_json).send(calls)
+        said = capsys.readouterr().out
+        assert len(said.splitlines()) == lines
+        assert json.loads(said) == vars(calls[0])
 
 
 @pytest.mark.usefixtures("aws", "pictures")

@@ -37,7 +37,7 @@ def stage(args: argparse.Namespace) -> int:
     start = time.monotonic()
     settings = context.settings(args, data={"name": args.name})
     aws = context.aws(settings)
-    executor = effects.executor(aws, dry_run=args.dry_run)
+    executor = effects.executor(aws, dry_run=args.dry_run, as_json=args.json)
     inputs = Inputs(settings, aws, executor)
     # The name in kennel.toml is that of the folder there, not of any other.
     name = args.name if args.folder else settings.data.name

@@ -28,7 +28,7 @@ def deploy(args: argparse.Namespace) -> int:
     aws = context.aws(settings)
     name = settings.deploy.endpoint
     settings, told = images.for_serving(settings, aws)
-    executor = effects.executor(aws, dry_run=args.dry_run)
+    executor = effects.executor(aws, dry_run=args.dry_run, as_json=args.json)
     artifact, job = chosen(aws, args.source)
     version = start(settings, aws, executor, artifact=artifact)
     show.talk(told)

@@ -41,9 +41,12 @@ def endpoint(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--endpoint", metavar="NAME", help="default: [deploy] endpoint")
 
 
-def dry_run(sub: argparse.ArgumentParser) -> None:
-    """Add --dry-run, of what changes something in AWS."""
-    sub.add_argument("--dry-run", action="store_true", help="print the requests, send none")
+def dry_run(sub: argparse.ArgumentParser, *, uploads: bool = False) -> None:
+    """Add --dry-run, of what changes something in AWS; *uploads*: of what may send files too."""
+    counted = "; uploads are counted, with --json printed too" if uploads else ""
+    sub.add_argument(
+        "--dry-run", action="store_true", help=f"print the requests, send none{counted}"
+    )
 
 
 def json(sub: argparse.ArgumentParser) -> None:

@@ -91,7 +91,7 @@ def _data(commands: Commands) -> None:
         "--prune", action="store_true", help="delete from the bucket what the folder does not have"
     )
     options.settings(stage)
-    options.dry_run(stage)
+    options.dry_run(stage, uploads=True)
     options.json(stage)
     stage.set_defaults(run="data.stage")
 
@@ -126,7 +126,7 @@ def _training(commands: Commands) -> None:
         "--no-wait", action="store_false", dest="wait", help="start it and do not follow it"
     )
     options.settings(train)
-    options.dry_run(train)
+    options.dry_run(train, uploads=True)
     options.json(train)
     train.set_defaults(run="training.train")
 

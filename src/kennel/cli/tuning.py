@@ -58,7 +58,7 @@ def tune(args: argparse.Namespace) -> int:
     learnt = [Reader(aws, name).read_briefly() for name in parents]
     told_of_parents = tuning_checks.require_something_learnt(search, learnt)
     settings, told = images.for_training(settings, aws)
-    inputs = Inputs(settings, aws, effects.executor(aws, dry_run=args.dry_run))
+    inputs = Inputs(settings, aws, effects.executor(aws, dry_run=args.dry_run, as_json=args.json))
     compose.check_training(settings)
     name = naming.tuning_job(args.name, **context.now())
     channels = training.sources(inputs, args.data, weights, {})

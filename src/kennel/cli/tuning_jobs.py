@@ -71,19 +71,28 @@ def list_(args: argparse.Namespace) -> int:
     if not found:
         show.talk("no tuning jobs yet: kennel tune")
         return 0
-    rows = [(tunings.name_of(one), tunings.status_of(one), *_about(one)) for one in found]
-    show.result(show.columns([("tuning job", "status", "created", "strategy", "trials"), *rows]))
+    jobs = [tunings.find(aws.sagemaker, tunings.name_of(one)) for one in found]
+    head = ("tuning job", "status", "created", "strategy", "trials", "best")
+    show.result(show.columns([head, *map(_row, jobs)]))
     return 0
 
 
-def _about(summary: Answer) -> tuple[str, str, str]:
-    created = f"{summary['CreationTime'].astimezone():%Y-%m-%d %H:%M:%S}"
-    if "TrainingJobName" in summary:
-        return created, "in one training job", ""
-    counts = summary["TrainingJobStatusCounters"]
+def _row(job: Job) -> tuple[str, ...]:
+    described, config = job.described, job.config
+    created = f"{described['CreationTime'].astimezone():%Y-%m-%d %H:%M:%S}"
+    best = "{} {:.6g}".format(*job.best) if job.best else ""
+    strategy = config["Strategy"] + (", in one job" if job.in_job else "")
+    return job.name, tunings.status_of(described), created, strategy, _trials(job, config), best
+
+
+def _trials(job: Job, config: Answer) -> str:
+    """Say how many have ended, of how many; how many one job has run stands in its output alone."""
+    most = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
+    if job.in_job:
+        return f"up to {most}" if most else ""
+    counts = job.described["TrainingJobStatusCounters"]
     ended = sum(counts.get(status, 0) for status in ("Completed", "Stopped", "NonRetryableError"))
-    most = summary.get("ResourceLimits", {}).get("MaxNumberOfTrainingJobs")
-    return created, summary["Strategy"], f"{ended} of {most}" if most else str(ended)
+    return f"{ended} of {most}" if most else str(ended)
 
 
 @explained()

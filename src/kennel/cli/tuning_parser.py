@@ -64,7 +64,7 @@ def _tune(commands: Commands) -> None:
         help="follow it; --no-wait: start it and return",
     )
     options.settings(tune)
-    options.dry_run(tune)
+    options.dry_run(tune, uploads=True)
     options.json(tune)
     tune.set_defaults(run="tuning.tune")
 

@@ -147,6 +147,6 @@ def stop_tuning(name: str) -> list[Call]:
     return [Call("sagemaker", "stop_hyper_parameter_tuning_job", request)]
 
 
-def show(calls: Iterable[Call]) -> str:
-    """Render *calls* as JSON lines, one per call: the ``--dry-run`` output."""
-    return "\n".join(json.dumps(vars(call), sort_keys=True) for call in calls)
+def show(calls: Iterable[Call], *, indent: int | None = None) -> str:
+    """Render *calls*, the ``--dry-run`` output: as JSON lines, or each over many lines."""
+    return "\n".join(json.dumps(vars(call), sort_keys=True, indent=indent) for call in calls)

@@ -5,6 +5,7 @@ Takes clients, opens none. What is asked for in a new one stands in ``tuning``; 
 is read in ``tuning_reader``.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -38,6 +39,25 @@ class Job:
     def in_job(self) -> bool:
         """Whether it is a training job."""
         return "TrainingJobName" in self.described
+
+    @property
+    def config(self) -> Answer:
+        """AWS's HyperParameterTuningJobConfig."""
+        if not self.in_job:
+            return dict(self.described["HyperParameterTuningJobConfig"])
+        return dict(json.loads(self.described["HyperParameters"][contract.SEARCH_HYPERPARAMETER]))
+
+    @property
+    def best(self) -> tuple[str, float] | None:
+        """The objective and its best value; None where there is none, or it is not told yet."""
+        if self.in_job:
+            metric = self.config["HyperParameterTuningJobObjective"]["MetricName"]
+            ended = self.described["TrainingJobStatus"] in contract.TRAINING_ENDED
+            value = watch.final_metrics(self.described).get(metric) if ended else None
+            return None if value is None else (metric, value)
+        trial = self.described.get("BestTrainingJob", {})
+        found = trial.get("FinalHyperParameterTuningJobObjectiveMetric")
+        return found and (found["MetricName"], found["Value"])
 
     @property
     def test_accuracy(self) -> float | None:
