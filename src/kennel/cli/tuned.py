@@ -257,8 +257,8 @@ def require_ours(tuning: Tuning) -> Trial:
     if refusal := refused(tuning):
         raise JobError(
             f"{tuning.name} has found nothing for a training of kennel's: {refusal}",
-            expected="a search of kennel tune, or of hyperparameters that kennel has",
-            remedy=f"kennel tuning report {tuning.name} shows it; kennel hyperparameters: ours",
+            expected="hyperparameters that kennel hyperparameters lists",
+            remedy=f"kennel tuning report {tuning.name}, to look at what it has found",
         )
     return best
 
