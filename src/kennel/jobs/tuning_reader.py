@@ -7,7 +7,7 @@ Takes AWS's clients, opens none. Which tuning jobs there are stands in ``tunings
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from kennel.jobs import lookup, search_log, storage
 from kennel.jobs.aws import Aws
 from kennel.jobs.lookup import Answer
 from kennel.jobs.tunings import PAGES, find
-from kennel.jobs.watch import LogReader, metric_in, training_log
+from kennel.jobs.watch import Line, LogReader, metric_in, training_log
 from kennel.tuning import trials
 from kennel.tuning.trials import Trial, Tuning
 
@@ -112,15 +112,16 @@ class Reader:
         logs = self._aws.logs  # made before the threads
 
         def with_curve(trial: Trial) -> Trial:
-            lines = training_log(logs, trial.name).new_lines()
-            values = (
-                metric_in(line.text, regex)
-                for line in lines
-                if not line.text.startswith(contract.BEST_EPOCH)
-            )
-            return replace(trial, curve=tuple(value for value in values if value is not None))
+            return replace(trial, curve=curve(training_log(logs, trial.name).new_lines(), regex))
 
         return replace(tuning, trials=tuple(_at_once(with_curve, tuning.trials)))
+
+
+def curve(lines: Iterable[Line], regex: str) -> tuple[float, ...]:
+    """Return a metric after each epoch; the best one, said again at the end, is no other epoch."""
+    texts = (line.text for line in lines if not line.text.startswith(contract.BEST_EPOCH))
+    values = (metric_in(text, regex) for text in texts)
+    return tuple(value for value in values if value is not None)
 
 
 def _at_once(ask: Callable[[Asked], Told], about: Sequence[Asked]) -> list[Told]:
