@@ -108,9 +108,11 @@ def test_a_running_trial_shows_its_metric_so_far():
 
 
 LOG = """\
+trial=1 begins lr=0.1 model=alexnet
 trial=1 epoch=1/2 train_loss=2.3 train_accuracy=0.1 valid_loss=2.4 valid_accuracy=0.2 lr=0.1
 trial=1/9 stopped valid_accuracy=0.2000 lr=0.1 model=alexnet seconds=12.5; best trial=1 acc=0.2
 trial=2/9 failed: no such lr=9 lr=99 model=vgg11 seconds=0.5; best trial=1 valid_accuracy=0.2
+trial=3 begins lr=0.2 model=alex net
 trial=3 epoch=1/2 train_loss=1.3 train_accuracy=0.4 valid_loss=1.4 valid_accuracy=0.6 lr=0.2
 some other line
 """
@@ -118,8 +120,8 @@ some other line
 
 def test_the_trials_of_a_running_job_are_read_in_its_log():
     """
-    Those that have ended with their values, the one that runs with its metrics so far; lines that
-    come later are added.
+    With their values; the one that runs with its metrics so far, one that has ended with those of
+    the epoch that they came to; lines that come later are added.
     """
     lines = [Line(text, "s", 100_000) for text in LOG.splitlines()]
     told = search_log.Trials("t", ("lr", "model"))
@@ -130,11 +132,13 @@ def test_the_trials_of_a_running_job_are_read_in_its_log():
     assert first["TrainingJobName"] == "t-001"
     assert first["TrainingJobStatus"] == "Stopped"
     assert first["HyperParameters"] == {"lr": "0.1", "model": "alexnet"}
-    assert first["FinalMetricDataList"] == [{"MetricName": "valid_accuracy", "Value": 0.2}]
+    assert first["FinalMetricDataList"][0] == {"MetricName": "valid_accuracy", "Value": 0.2}
+    assert {"MetricName": "valid_loss", "Value": 2.4} in first["FinalMetricDataList"]
     assert (first["TrainingStartTime"], first["TrainingEndTime"]) == (87.5, 100.0)
     assert second["TrainingJobStatus"] == "Failed"
     assert second["FailureReason"].startswith("no such")
     assert third["TrainingJobStatus"] == "InProgress"
+    assert third["HyperParameters"] == {"lr": "0.2", "model": "alex net"}
     metrics = {one["MetricName"]: one["Value"] for one in third["FinalMetricDataList"]}
     assert (metrics["valid_accuracy"], metrics["lr"]) == (0.6, 0.2)
 

@@ -15,6 +15,7 @@ from kennel.jobs.watch import Line, metric_in
 
 EPOCH = re.compile(r"trial=(\d+) (epoch=.*)")
 ENDED = re.compile(r"trial=(\d+)(?:/\d+)? (completed|stopped|failed)\b:?(.*)")
+BEGINS = re.compile(r"trial=(\d+)(?:/\d+)? begins( .*)")
 SECONDS = re.compile(r" seconds=([\d.]+)(?:; best trial=.*)?$")
 STATUSES = {"completed": "Completed", "stopped": "Stopped", "failed": "Failed"}
 
@@ -32,22 +33,33 @@ class Trials:
     job: str
     searched: Sequence[str]
     answers: dict[int, Answer] = field(default_factory=dict)
+    epochs: dict[int, list[list[Answer]]] = field(default_factory=dict)  # metrics after each
 
     def read(self, lines: Iterable[Line]) -> list[Answer]:
         """Take more lines, and return all trials as they are now."""
         for line in lines:
             if found := EPOCH.match(line.text):
                 self._epoch(int(found[1]), found[2], line.timestamp_ms / 1000)
+            elif found := BEGINS.match(line.text):
+                self._begins(int(found[1]), found[2], line.timestamp_ms / 1000)
             elif found := ENDED.match(line.text):
                 self._ended(int(found[1]), found[2], found[3], line.timestamp_ms / 1000)
         return [self.answers[number] for number in sorted(self.answers)]
 
+    def _begins(self, number: int, rest: str, now: float) -> None:
+        self.answers[number] = self._trial(number, "InProgress") | {
+            "HyperParameters": self._values(f"{rest} seconds="),
+            "TrainingStartTime": now,
+        }
+
     def _epoch(self, number: int, text: str, now: float) -> None:
         metrics = {n: metric_in(text, regex) for n, regex in contract.METRIC_DEFINITIONS.items()}
         known = [{"MetricName": n, "Value": v} for n, v in metrics.items() if v is not None]
-        before = self.answers.get(number, {"TrainingStartTime": now})
-        self.answers[number] = self._trial(number, "InProgress") | {
-            "TrainingStartTime": before["TrainingStartTime"],
+        self.epochs.setdefault(number, []).append(known)
+        begun = self.answers.get(number) or {"TrainingStartTime": now}
+        self.answers[number] = {
+            **begun,
+            **self._trial(number, "InProgress"),
             "FinalMetricDataList": known,
         }
 
@@ -56,7 +68,8 @@ class Trials:
         seconds = float(told[1]) if told else 0.0
         before = self.answers.get(number, {})
         self.answers[number] = self._trial(number, STATUSES[word]) | {
-            "FinalMetricDataList": self._best(rest) or before.get("FinalMetricDataList", []),
+            "FinalMetricDataList": self._best(number, rest)
+            or before.get("FinalMetricDataList", []),
             "HyperParameters": self._values(rest),
             "TrainingStartTime": now - seconds,
             "TrainingEndTime": now,
@@ -67,10 +80,15 @@ class Trials:
     def _trial(self, number: int, status: str) -> Answer:
         return {"TrainingJobName": f"{self.job}-{number:03d}", "TrainingJobStatus": status}
 
-    def _best(self, rest: str) -> list[Answer]:
-        """Return the objective, which stands first."""
+    def _best(self, number: int, rest: str) -> list[Answer]:
+        """Return the objective, which stands first, and the other metrics of the epoch it is of."""
         found = re.match(r" (\S+)=([-+.\de]+) ", rest)
-        return [{"MetricName": found[1], "Value": float(found[2])}] if found else []
+        if not found:
+            return []
+        objective = {"MetricName": found[1], "Value": float(found[2])}
+        of_it = [metrics for metrics in self.epochs.pop(number, []) if objective in metrics][:1]
+        others = [one for metrics in of_it for one in metrics if one != objective]
+        return [objective, *others]
 
     def _values(self, rest: str) -> dict[str, str]:
         following = "|".join(map(re.escape, [*self.searched, "seconds"]))

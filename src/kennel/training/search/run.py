@@ -8,7 +8,7 @@ which of them happens to be quicker, and a search that was interrupted goes on a
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -126,6 +126,7 @@ class Searching:
             if values is None:
                 return None
             self._values[number] = values
+            say(f"trial={number} begins {_listed(values)}")
             runtime_s = self._wanted.configuration.limits.runtime_s
             return Task(number, values, None if runtime_s is None else runtime_s - elapsed_s)
 
@@ -203,7 +204,6 @@ class Searching:
             if result.state == "Failed"
             else f"{result.state.lower()} {metric}={shown(trial.objective)}"
         )
-        values = " ".join(f"{name}={text}" for name, text in result.values.items())
         best = self.progress.results.get(self.progress.best)
         so_far = (
             f"; best trial={best.number} {metric}={shown(self._trial(best.number).objective)}"
@@ -211,9 +211,13 @@ class Searching:
             else ""
         )
         return (
-            f"trial={result.number}{of} {found} {values} "
+            f"trial={result.number}{of} {found} {_listed(result.values)} "
             f"seconds={result.ended - result.started:.1f}{so_far}"
         )
+
+
+def _listed(values: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={text}" for name, text in values.items())
 
 
 def shown(objective: float | None) -> str:
