@@ -82,14 +82,19 @@ def test_no_page_is_wider_than_its_window(browser, report, count, width):
     assert browser.run("return document.documentElement.scrollWidth") <= width
 
 
+def with_long_names(trials):
+    """Return them with names as kennel makes them."""
+    return tuple(
+        replace(trial, name=f"kennel-tune-20261121-093626-1f0e-{n:03}-0123abcd")
+        for n, trial in enumerate(trials)
+    )
+
+
 def test_a_desktop_shows_the_names_of_training_jobs_whole(browser, report, searched):
     """
     Names as kennel makes them, which are wrapped where the row has no room for them.
     """
-    trials = tuple(
-        replace(trial, name=f"kennel-tune-20261121-093626-1f0e-{n:03}-0123abcd")
-        for n, trial in enumerate(searched(12).trials)
-    )
+    trials = with_long_names(searched(12).trials)
     browser.size(1200)
     browser.open(report(12, trials=trials, metric="valid_accuracy"))
     hidden = browser.run("""
@@ -144,6 +149,20 @@ def test_no_word_of_a_table_is_broken_on_a_phone(browser, report):
     """)
 
     assert broken == []
+
+
+def test_a_long_name_makes_no_tall_row_on_a_phone(browser, report, searched):
+    """
+    The table scrolls sideways, so a name has room for itself.
+    """
+    browser.size(360)
+    browser.open(report(12, trials=with_long_names(searched(12).trials)))
+    tall = browser.run("""
+        return [...document.querySelectorAll('.sortable tbody tr')]
+            .map((row) => row.getBoundingClientRect().height);
+    """)
+
+    assert max(tall) < 80
 
 
 def test_text_in_charts_keeps_its_size_on_a_phone(browser, report):
