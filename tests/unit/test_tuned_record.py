@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kennel.cli import tuned, tuning, tuning_jobs
+from kennel.cli import best_values, tuned, tuning, tuning_jobs
 from kennel.errors import JobError, SettingsError
 from kennel.settings import Data, Settings, Train, Tune
 from kennel.tuning.ranges import Continuous
@@ -290,13 +290,13 @@ def test_what_another_program_has_found_is_refused():
     found = theirs(learning_rate="0.1", depth="3")
 
     with pytest.raises(JobError, match="unknown hyperparameter 'learning_rate'"):
-        tuned.require_ours(found)
+        best_values.require_ours(found)
     said = tuning.what_next(found, in_job=False)
     assert "kennel tuning report theirs" in said
     assert "apply" not in said
     assert "kennel train" not in said
     assert "kennel tuning apply kennel-tune-1" in tuning.what_next(FOUND, in_job=False)
-    assert tuned.require_ours(theirs(lr="0.1", model='"alexnet"')).objective == 0.9
+    assert best_values.require_ours(theirs(lr="0.1", model='"alexnet"')).objective == 0.9
 
 
 def test_what_all_trials_shared_and_the_settings_lack_is_known(settings):
@@ -307,7 +307,7 @@ def test_what_all_trials_shared_and_the_settings_lack_is_known(settings):
     own = {"model": "alexnet", "freeze": "True"}
     now = replace(settings, train=Train(hyperparameters=own))
 
-    assert tuned.missing(replace(FOUND, static=static), now) == {"image-size": "64"}
+    assert best_values.missing(replace(FOUND, static=static), now) == {"image-size": "64"}
 
 
 def test_a_value_that_is_there_already_is_left_as_it_is_written():

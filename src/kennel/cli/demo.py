@@ -17,13 +17,13 @@ from itertools import chain, count, islice, zip_longest
 from pathlib import Path
 
 from kennel.cli import (
+    best_values,
     context,
     endpoints,
     hints,
     outdated,
     show,
     training,
-    tuned,
     tuning,
     tuning_view,
 )
@@ -185,7 +185,9 @@ def run(inputs: Inputs, wanted: Wanted, folder: Path) -> Outcome:
     if wanted.tune:
         show.talk(f"\n{next(steps)}. tune")
         found = searched(inputs, str(location), wanted.weights)
-        settings = tuned.with_values(inputs.settings, tuned.require_best(found[0]).values)
+        settings = best_values.with_values(
+            inputs.settings, best_values.require_best(found[0]).values
+        )
         inputs = replace(inputs, settings=settings)
 
     job = training.submit(inputs, str(location), weights=wanted.weights)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kennel.cli import context, tuned
+from kennel.cli import best_values, context, tuned
 from kennel.errors import SettingsError
 from kennel.jobs.aws import Aws
 from kennel.jobs.features import CHANNEL as FEATURES
@@ -40,7 +40,9 @@ def of(args: argparse.Namespace, settings: Settings, given: Mapping[str, str]) -
             ``--tuned``, the last search here still runs.
     """
     if args.from_tuning:
-        return _of_job(tuned.from_job(Aws(settings.aws.region), args.from_tuning), args, given)
+        return _of_job(
+            best_values.from_job(Aws(settings.aws.region), args.from_tuning), args, given
+        )
     if args.tuned:
 
         def look(job: str) -> Tuning:
@@ -56,7 +58,7 @@ def of(args: argparse.Namespace, settings: Settings, given: Mapping[str, str]) -
     return Start(given, args.data, args.weights)
 
 
-def _of_job(found: tuned.Found, args: argparse.Namespace, given: Mapping[str, str]) -> Start:
+def _of_job(found: best_values.Found, args: argparse.Namespace, given: Mapping[str, str]) -> Start:
     """Take over what the trials have read, as far as the command line gives nothing else."""
     taken = {name: uri for name, uri in found.channels.items() if name != FEATURES}
     weights = {WEIGHTS: taken.pop(WEIGHTS)} if WEIGHTS in taken else {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from kennel import contract
 from kennel.cli import (
+    best_values,
     context,
     effects,
     features,
@@ -251,7 +252,7 @@ def require_found(tuning: Tuning) -> None:
             f"{watch.cause(tuning.reason or 'SageMaker gave no reason')}",
             remedy=f"kennel tuning show {tuning.name}",
         )
-    tuned.require_best(tuning)
+    best_values.require_best(tuning)
 
 
 def ways_back(name: str) -> str:
@@ -265,12 +266,12 @@ def ways_back(name: str) -> str:
 
 def what_next(tuning: Tuning, *, in_job: bool) -> str:
     """Say what can be done with what a search has found."""
-    if refusal := tuned.refused(tuning):
+    if refusal := best_values.refused(tuning):
         return (
             f"a search for another program than kennel's: {refusal}\n"
             f"look at all of them:         kennel tuning report {tuning.name}"
         )
-    model = tuning.name if in_job else tuned.require_best(tuning).name
+    model = tuning.name if in_job else best_values.require_best(tuning).name
     return (
         f"train with the best values:  kennel train --from-tuning {tuning.name}\n"
         f"deploy the best trial:       kennel deploy {model}\n"

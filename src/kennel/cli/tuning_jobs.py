@@ -13,7 +13,7 @@ from tomlkit.items import Table
 
 from kennel import contract
 from kennel import settings as sources
-from kennel.cli import context, effects, show, training, tuned, tuning, tuning_view
+from kennel.cli import best_values, context, effects, show, training, tuning, tuning_view
 from kennel.cli.parser import INTERRUPTED
 from kennel.errors import SettingsError, TuningError
 from kennel.jobs import plan, tunings
@@ -129,7 +129,7 @@ def report(args: argparse.Namespace) -> int:
             found,
             _importances(found),
             billable_s=billable_s,
-            trainable=not tuned.refused(found),
+            trainable=not best_values.refused(found),
         )
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -162,8 +162,8 @@ def apply(args: argparse.Namespace) -> int:
     """Write the best values into the settings file; all else in it stays as it is."""
     aws, name = _named(args)
     found = Reader(aws, name).read()
-    best = tuned.require_ours(found)
-    shared = tuned.missing(found, context.settings(args))
+    best = best_values.require_ours(found)
+    shared = best_values.missing(found, context.settings(args))
     file = {name: text for name, text in shared.items() if name == "weights" and is_file(text)}
     wanted = {k: v for k, v in shared.items() if args.all and k not in file} | {**best.values}
     left = {key: text for key, text in shared.items() if key not in wanted}
