@@ -1,5 +1,6 @@
 """What the unit tests share."""
 
+import json
 import sys
 
 import pytest
@@ -16,6 +17,29 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def opt_ml():
+    """
+    Return ``opt_ml(root, dataset, hyperparameters)``, which makes /opt/ml as the platform does.
+
+    Each folder of *dataset* is a channel.
+    """
+    from kennel.contract import ContainerPaths  # noqa: PLC0415 - for the tests of training only
+
+    def make(root, dataset, hyperparameters):
+        paths = ContainerPaths(root)
+        paths.config.mkdir(parents=True)
+        paths.data.mkdir(parents=True)
+        channels = {folder.name: {} for folder in sorted(dataset.iterdir())}
+        for name in channels:
+            paths.channel(name).symlink_to(dataset / name)
+        paths.hyperparameters.write_text(json.dumps(hyperparameters))
+        paths.input_data_config.write_text(json.dumps(channels))
+        return paths
+
+    return make
 
 
 @pytest.fixture

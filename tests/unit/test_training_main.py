@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from kennel.contract import METRIC_DEFINITIONS, ContainerPaths
+from kennel.contract import METRIC_DEFINITIONS
 from kennel.errors import HyperparameterError
 from kennel.training.main import main
 from kennel.training.stopping import Stop
@@ -34,20 +34,9 @@ def dataset(noisy_pictures):
 
 
 @pytest.fixture
-def lay_out(tmp_path, dataset):
+def lay_out(tmp_path, dataset, opt_ml):
     """Return ``lay_out(name, **hyperparameters)``, which makes /opt/ml as the platform does."""
-
-    def make(name, **changes):
-        paths = ContainerPaths(tmp_path / name)
-        paths.config.mkdir(parents=True)
-        paths.data.mkdir(parents=True)
-        for split in COUNTS:
-            paths.channel(split).symlink_to(dataset / split)
-        paths.hyperparameters.write_text(json.dumps(QUICK | changes))
-        paths.input_data_config.write_text(json.dumps({split: {} for split in COUNTS}))
-        return paths
-
-    return make
+    return lambda name, **changes: opt_ml(tmp_path / name, dataset, QUICK | changes)
 
 
 @torch.inference_mode()

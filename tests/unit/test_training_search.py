@@ -13,7 +13,7 @@ import pytest
 import torch
 from botocore.validate import ParamValidator
 
-from kennel.contract import METRIC_DEFINITIONS, SEARCH_HYPERPARAMETER, ContainerPaths
+from kennel.contract import METRIC_DEFINITIONS, SEARCH_HYPERPARAMETER
 from kennel.errors import TuningError
 from kennel.training import main
 from kennel.training.search import main as search_main
@@ -66,22 +66,10 @@ def dataset(noisy_pictures):
     return noisy_pictures(COUNTS, size_px=32, noise=200, shift=100)
 
 
-def laid_out(root, dataset, **changes):
-    """Make /opt/ml as the platform does."""
-    paths = ContainerPaths(root)
-    paths.config.mkdir(parents=True)
-    paths.data.mkdir(parents=True)
-    for split in COUNTS:
-        paths.channel(split).symlink_to(dataset / split)
-    paths.hyperparameters.write_text(json.dumps(QUICK | changes))
-    paths.input_data_config.write_text(json.dumps({split: {} for split in COUNTS}))
-    return paths
-
-
 @pytest.fixture
-def lay_out(tmp_path, dataset):
+def lay_out(tmp_path, dataset, opt_ml):
     """Return ``lay_out(**hyperparameters)``, which makes another /opt/ml each time."""
-    return lambda **changes: laid_out(tmp_path / uuid4().hex, dataset, **changes)
+    return lambda **changes: opt_ml(tmp_path / uuid4().hex, dataset, QUICK | changes)
 
 
 @pytest.fixture
@@ -99,9 +87,9 @@ def valid_answer():
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory, dataset):
+def searched(tmp_path_factory, dataset, opt_ml):
     """A search from beginning to end: its paths, what it tells, and its log."""
-    paths, log = laid_out(tmp_path_factory.mktemp("whole") / "ml", dataset), io.StringIO()
+    paths, log = opt_ml(tmp_path_factory.mktemp("whole") / "ml", dataset, QUICK), io.StringIO()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in the tests themselves
     with redirect_stdout(log):

@@ -15,7 +15,7 @@ from kennel.jobs.aws import Aws
 from kennel.jobs.tuning_reader import Reader
 from kennel.settings import Settings
 from kennel.training import hyperparameters
-from kennel.tuning.trials import Trial, Tuning
+from kennel.tuning.trials import Trial, Tuning, listed
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def from_job(aws: Aws, name: str) -> Found:
     running = "" if tuning.ended else " so far"
     show.talk(
         f"the best of {tuning.name}{running} ({tuning.metric} {best.objective:.6g}): "
-        f"{told(best.values)}"
+        f"{listed(best.values)}"
     )
     return Found({**shared(tuning), **best.values}, reader.job.channels)
 
@@ -106,8 +106,3 @@ def with_values(settings: Settings, values: Mapping[str, str]) -> Settings:
     """Return *settings* with these hyperparameters on top."""
     merged = {**settings.train.hyperparameters, **values}
     return replace(settings, train=replace(settings.train, hyperparameters=merged))
-
-
-def told(values: Mapping[str, str]) -> str:
-    """Say values on one line, e.g. ``lr=0.01 batch-size=32``."""
-    return " ".join(f"{name}={value}" for name, value in values.items())

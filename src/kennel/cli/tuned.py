@@ -17,7 +17,7 @@ from kennel.cli import best_values, show
 from kennel.errors import JobError
 from kennel.jobs import compose
 from kennel.settings import Settings
-from kennel.tuning.trials import Tuning
+from kennel.tuning.trials import Tuning, listed
 
 WITHOUT = "without it: make train TUNED=, or kennel train without --tuned"
 
@@ -164,7 +164,7 @@ def from_record(
         write(settings.tune.record, record)
     show.talk(
         f"with the best of {record.job} ({record.objective} {record.value:.6g}): "
-        f"{best_values.told(record.best or {})}\n  {WITHOUT}"
+        f"{listed(record.best or {})}\n  {WITHOUT}"
     )
     return record
 

@@ -22,7 +22,7 @@ from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
 from kennel.jobs.tuning_reader import Reader
 from kennel.jobs.tunings import Job
-from kennel.tuning.trials import Tuning
+from kennel.tuning.trials import Tuning, listed
 
 HYPERPARAMETERS = ("train", "hyperparameters")
 
@@ -191,10 +191,9 @@ def is_file(weights: str) -> bool:
 
 def _left_out(left: Mapping[str, str], file: Mapping[str, str]) -> str:
     """Say what the trials shared that is not written, and what may be done about it."""
-    values = " ".join(f"{name}={text}" for name, text in left.items())
     ways = [] if left == file else ["--all writes these too"]
     ways += ["the weights are a file: kennel train --weights FILE"] if file else []
-    return f"found with {values}, which the settings do not have; {'; '.join(ways)}"
+    return f"found with {listed(left)}, which the settings do not have; {'; '.join(ways)}"
 
 
 def read(path: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from kennel.cli import show
 from kennel.jobs import watch
 from kennel.jobs.tunings import Job
-from kennel.tuning.trials import Trial, Tuning, best
+from kennel.tuning.trials import Trial, Tuning, best, listed
 
 ROOM = 7  # lines of a terminal that are not for trials
 TOLD = ("valid_accuracy", "valid_loss")  # metrics beside the objective
@@ -211,11 +211,10 @@ def best_rows(tuning: Tuning, job: Job) -> dict[str, str]:
     winner = tuning.best
     if winner is None:
         return {}
-    values = " ".join(f"{name}={value}" for name, value in winner.values.items())
     tested = test_accuracy(tuning, job)
     return {
         "best": f"{tuning.metric} {winner.objective:.6g}, {winner.name}",
-        "values": values,
+        "values": listed(winner.values),
         "test accuracy": "" if tested is None else f"{tested:.4f}",
     }
 

@@ -108,6 +108,11 @@ def best(trials: Iterable[Trial], *, maximize: bool) -> Trial | None:
     return min(done, key=lambda trial: sign * cast("float", trial.objective), default=None)
 
 
+def listed(values: Mapping[str, str]) -> str:
+    """Say values on one line, e.g. ``lr=0.01 batch-size=32``."""
+    return " ".join(f"{name}={text}" for name, text in values.items())
+
+
 def from_answers(
     described: Mapping[str, Any],
     answers: Iterable[Mapping[str, Any]],

@@ -21,6 +21,7 @@ from kennel.training.search.request import Wanted
 from kennel.training.search.run import Searching
 from kennel.training.stopping import Stop, Stopped
 from kennel.tuning import completion
+from kennel.tuning.trials import listed
 
 NAME_VARIABLE, ARN_VARIABLE = "TRAINING_JOB_NAME", "TRAINING_JOB_ARN"
 
@@ -112,6 +113,5 @@ def _best(bench: Bench, progress: Progress, ended: str, stop: Stop) -> Trained:
     best, weights = progress.results[progress.best], dict(progress.weights or {})
     ready = bench.ready(best.values, stop)
     ready.state.history, ready.state.best = list(best.history), weights
-    values = " ".join(f"{name}={text}" for name, text in best.values.items())
-    say(f"best trial={best.number} {values}")
+    say(f"best trial={best.number} {listed(best.values)}")
     return Trained(ready.job, ready.state, ended)

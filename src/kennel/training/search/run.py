@@ -8,7 +8,7 @@ which of them happens to be quicker, and a search that was interrupted goes on a
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from kennel.training.search.trial import OnEpoch, Result, Task, Weights, curve
 from kennel.training.stopping import Stop, Stopped
 from kennel.tuning import completion
 from kennel.tuning.search import Search
-from kennel.tuning.trials import Trial
+from kennel.tuning.trials import Trial, listed
 
 LOOK_S = 0.2  # how often a lane that waits for others looks whether it is to stop
 
@@ -126,7 +126,7 @@ class Searching:
             if values is None:
                 return None
             self._values[number] = values
-            say(f"trial={number} begins {_listed(values)}")
+            say(f"trial={number} begins {listed(values)}")
             runtime_s = self._wanted.configuration.limits.runtime_s
             return Task(number, values, None if runtime_s is None else runtime_s - elapsed_s)
 
@@ -211,13 +211,9 @@ class Searching:
             else ""
         )
         return (
-            f"trial={result.number}{of} {found} {_listed(result.values)} "
+            f"trial={result.number}{of} {found} {listed(result.values)} "
             f"seconds={result.ended - result.started:.1f}{so_far}"
         )
-
-
-def _listed(values: Mapping[str, str]) -> str:
-    return " ".join(f"{name}={text}" for name, text in values.items())
 
 
 def shown(objective: float | None) -> str:
