@@ -9,6 +9,7 @@ Every error that kennel raises on purpose.
   │   └── ArtifactError         a model artifact is missing parts, or torn
   ├── RequestError              a client's mistake in a request to an endpoint, with its HTTP status
   ├── TuningError               a range, a limit or a strategy of a tuning job is impossible
+  ├── RuleError                 a rule of the debugger or profiler is unknown, or cannot be judged
   ├── JobError                  a job or an endpoint ended badly, or was not found
   ├── LocalServerError          the local server cannot start, or does not answer
   ├── EngineError               the Docker engine does not answer, or does not do what is asked
@@ -84,6 +85,10 @@ class RequestError(KennelError):
 
 class TuningError(KennelError):
     """A range, a limit or a strategy of a tuning job is impossible."""
+
+
+class RuleError(KennelError):
+    """A rule of the debugger or profiler is unknown, asks for the impossible, or cannot judge."""
 
 
 class JobError(KennelError):

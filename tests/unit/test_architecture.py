@@ -18,6 +18,10 @@ MAY_IMPORT = {
     "settings": BASE,
     "pages": {"errors"},
     "tuning": BASE | {"pages", "optuna"},
+    "rules": BASE,
+    "profiling": BASE | {"rules", "torch", "psutil", "pynvml"},
+    "debugging": BASE | {"rules", "torch", "smdebug"},
+    "reports": BASE | {"rules", "pages", "profiling", "debugging"},
     "vision": BASE | {"torch", "torchvision", "openvino", "PIL"},
     "datasets": BASE | {"vision", "PIL", "sklearn", "rich"},
     "training": BASE
@@ -26,15 +30,21 @@ MAY_IMPORT = {
         "vision",
         "datasets",
         "tuning",
+        "rules",
+        "profiling",
+        "debugging",
+        "reports",
         "torch",
         "torchvision",
         "PIL",
         "sagemaker_training",
     },
     "serving": BASE | {"cuda_compat", "vision", "torch", "PIL", "sagemaker_inference", "mms"},
-    "jobs": BASE | {"unpacking", "settings", "tuning", "boto3", "botocore", "rich"},
+    "jobs": BASE | {"unpacking", "settings", "tuning", "rules", "boto3", "botocore", "rich"},
     "engine": BASE | {"docker", "requests"},
-    "local": BASE | {"unpacking", "engine", "tuning", "botocore", "uvicorn"},
+    "local": BASE
+    | {"unpacking", "engine", "tuning", "rules", "profiling", "reports"}
+    | {"botocore", "uvicorn", "psutil"},
     "checking": BASE | {"engine"},
     "cli": BASE
     | {
@@ -47,6 +57,10 @@ MAY_IMPORT = {
         "checking",
         "training",
         "tuning",
+        "rules",
+        "profiling",
+        "debugging",
+        "reports",
     }
     | {"rich", "tomlkit"},
 }

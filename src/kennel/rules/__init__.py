@@ -1,0 +1,10 @@
+"""
+What every rule has, whatever it judges: a name, parameters, findings, an outcome.
+
+  parameters     a rule's table of parameters, and reading a request's
+  configuration  the rules that a request asks for, in AWS's words
+  outcome        what a rule has found, and the document it is kept in
+
+The rules over saved tensors are kennel.debugging's, those over a run's time kennel.profiling's.
+Needs the standard library alone.
+"""
