@@ -30,6 +30,7 @@ class Finding:
         step: Of the run, counted from 0; None where it belongs to no step.
         at_s: Seconds since the run began; None where it belongs to no moment.
         cost_s: Seconds of the run that it cost, as far as that can be told.
+        settings: Hyperparameters that would mend it, as texts: {"workers": "3"}.
     """
 
     subject: str
@@ -40,6 +41,7 @@ class Finding:
     step: int | None = None
     at_s: float | None = None
     cost_s: float | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:

@@ -1,0 +1,36 @@
+"""What a run has left for the profiler's rules to judge by."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from kennel.profiling import operators, run, system, timeline
+from kennel.profiling.operators import Operator
+from kennel.profiling.run import Run
+from kennel.profiling.system import Series
+from kennel.profiling.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """
+    Everything that a rule may look at; each part may be missing.
+
+    Args:
+        timeline: Phases and steps; None: the program was not kennel's, or was not profiled.
+        system: System metrics, whoever sampled them.
+        run: What the run was.
+        operators: Of the traced steps.
+    """
+
+    timeline: Timeline | None = None
+    system: tuple[Series, ...] = ()
+    run: Run = field(default_factory=Run)
+    operators: tuple[Operator, ...] = ()
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """Read what is in *folder*, a profiler-output."""
+        return cls(
+            timeline.read(folder), system.read(folder), run.read(folder), operators.read(folder)
+        )
