@@ -1,0 +1,184 @@
+"""
+Who watches a training: the one thing that the loop knows of profiling and debugging.
+
+The loop says what it does, and observers make of it what they like: phases and steps are timed by
+phases.py, tensors are saved by kennel.debugging. ``OFF`` watches nothing and costs nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+if TYPE_CHECKING:
+    from kennel.training.loop import Epoch
+
+T = TypeVar("T")
+
+_NOTHING = nullcontext()  # can be entered again and again, within itself too
+
+
+class Observer(Protocol):
+    """
+    Watches a run; each method is called from the thread that trains.
+
+    The order of a step is: ``batches`` yields, ``step`` is entered, ``phase`` forward, backward,
+    ``learnt``, ``phase`` optimizer, metrics, ``step`` is left. Evaluations come between steps.
+    """
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Enter a phase, one of kennel.profiling.timeline's; they may nest."""
+        ...
+
+    def batches(self, source: Iterator[T]) -> Iterator[T]:
+        """Pass on what *source* yields: to wait for the next one is the phase data."""
+        ...
+
+    def training(self, module: nn.Module, criterion: nn.Module, optimizer: Optimizer) -> None:
+        """Take note that steps follow: at the start of every epoch, in training mode."""
+        ...
+
+    def step(self, epoch: int, number: int) -> AbstractContextManager[None]:
+        """
+        Enter a training step.
+
+        Args:
+            epoch: Counted from 0.
+            number: Of the step, counted over the whole run from 0, before a resume too.
+        """
+        ...
+
+    def learnt(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """
+        Take note of what a step came to, after the backward and before the optimizer.
+
+        Args:
+            loss: Mean of the batch, in nats, a scalar with its graph.
+            logits: (N, C).
+            labels: (N,) int64.
+        """
+        ...
+
+    def evaluating(self, module: nn.Module) -> None:
+        """Take note that the validation split is measured next, in eval mode, without gradients."""
+        ...
+
+    def evaluated(self, logits: Tensor, labels: Tensor) -> None:
+        """Take note of one batch of it: logits (N, C) float32, labels (N,) int64."""
+        ...
+
+    def epoch(self, epoch: "Epoch") -> None:
+        """Take note of an epoch that is complete, before its checkpoint is written."""
+        ...
+
+
+class Off:
+    """Nobody watches. Others derive from it what they do not care for."""
+
+    def phase(self, name: str) -> AbstractContextManager[None]:  # noqa: ARG002 - nobody cares
+        """Do nothing."""
+        return _NOTHING
+
+    def batches(self, source: Iterator[T]) -> Iterator[T]:
+        """Return the source."""
+        return source
+
+    def training(self, module: nn.Module, criterion: nn.Module, optimizer: Optimizer) -> None:
+        """Do nothing."""
+
+    def step(self, epoch: int, number: int) -> AbstractContextManager[None]:  # noqa: ARG002 - nobody cares
+        """Do nothing."""
+        return _NOTHING
+
+    def learnt(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Do nothing."""
+
+    def evaluating(self, module: nn.Module) -> None:
+        """Do nothing."""
+
+    def evaluated(self, logits: Tensor, labels: Tensor) -> None:
+        """Do nothing."""
+
+    def epoch(self, epoch: "Epoch") -> None:
+        """Do nothing."""
+
+
+OFF: Observer = Off()
+
+
+class Several:
+    """Several observers as one: each is told, in their order."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = tuple(observers)
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Enter the phase with each."""
+        return _all([observer.phase(name) for observer in self._observers])
+
+    def batches(self, source: Iterator[T]) -> Iterator[T]:
+        """Pass the source through each; the last one is the nearest to the loop."""
+        for observer in self._observers:
+            source = observer.batches(source)
+        return source
+
+    def training(self, module: nn.Module, criterion: nn.Module, optimizer: Optimizer) -> None:
+        """Tell each."""
+        for observer in self._observers:
+            observer.training(module, criterion, optimizer)
+
+    def step(self, epoch: int, number: int) -> AbstractContextManager[None]:
+        """Enter the step with each."""
+        return _all([observer.step(epoch, number) for observer in self._observers])
+
+    def learnt(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Tell each."""
+        for observer in self._observers:
+            observer.learnt(loss, logits, labels)
+
+    def evaluating(self, module: nn.Module) -> None:
+        """Tell each."""
+        for observer in self._observers:
+            observer.evaluating(module)
+
+    def evaluated(self, logits: Tensor, labels: Tensor) -> None:
+        """Tell each."""
+        for observer in self._observers:
+            observer.evaluated(logits, labels)
+
+    def epoch(self, epoch: "Epoch") -> None:
+        """Tell each."""
+        for observer in self._observers:
+            observer.epoch(epoch)
+
+
+def together(observers: Sequence[Observer]) -> Observer:
+    """Return all of them as one, without those that watch nothing."""
+    awake = [observer for observer in observers if observer is not OFF]
+    if not awake:
+        return OFF
+    return awake[0] if len(awake) == 1 else Several(awake)
+
+
+def _all(entered: Sequence[AbstractContextManager[None]]) -> AbstractContextManager[None]:
+    """Return a context of all that are more than nothing."""
+    real = [context for context in entered if context is not _NOTHING]
+    if not real:
+        return _NOTHING
+    return real[0] if len(real) == 1 else _Stack(real)
+
+
+class _Stack(AbstractContextManager[None]):
+    """Contexts that are entered in order, and left in the opposite one."""
+
+    def __init__(self, contexts: Sequence[AbstractContextManager[None]]) -> None:
+        self._contexts, self._stack = contexts, ExitStack()
+
+    def __enter__(self) -> None:
+        for context in self._contexts:
+            self._stack.enter_context(context)
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.__exit__(*error)  # type: ignore[arg-type] # the three of an exception
