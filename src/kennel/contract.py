@@ -66,6 +66,12 @@ METRIC_DEFINITIONS: Mapping[str, str] = MappingProxyType(
 MAX_METRICS = 40  # MetricDefinitions
 METRIC_REGEX_CHARS = 500
 
+# Debugger and Profiler, as CreateTrainingJob limits them
+MAX_RULES = 20  # DebugRuleConfigurations, ProfilerRuleConfigurations and collections, of each
+PROFILING_INTERVALS_MS = (100, 200, 500, 1000, 5000, 60_000)  # of the platform's own sampling
+PROFILING_MIN_MS, PROFILING_MAX_MS = PROFILING_INTERVALS_MS[0], PROFILING_INTERVALS_MS[-1]
+TENSORS_EVERY_STEPS = 500  # where nobody says how often: AWS's own rules and smdebug alike
+
 # Hosting
 SERVING_PORT = 8080
 BIND_TO_PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"

@@ -6,16 +6,29 @@ judges them. Hyperparameters are only carried here: kennel.training.hyperparamet
 """
 
 from kennel.settings.load import FILE_NAME, find, load
-from kennel.settings.model import Aws, Data, Deploy, Images, Local, Settings, Train, Tune
+from kennel.settings.model import (
+    Aws,
+    Data,
+    Debug,
+    Deploy,
+    Images,
+    Local,
+    Profile,
+    Settings,
+    Train,
+    Tune,
+)
 from kennel.settings.ranges import Range
 
 __all__ = [
     "FILE_NAME",
     "Aws",
     "Data",
+    "Debug",
     "Deploy",
     "Images",
     "Local",
+    "Profile",
     "Range",
     "Settings",
     "Train",

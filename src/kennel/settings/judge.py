@@ -10,7 +10,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,10 +77,17 @@ def _values(section: str, kind: type, layer: Layer) -> Iterator[tuple[str, objec
         if is_table(hint):
             inside = {k: v for (s, k), v in layer.items() if s == f"{section}.{field.name}"}
             if inside:
-                read = range_ if typing.get_args(hint)[1] is Range else text
+                read = _reader(typing.get_args(hint)[1])
                 yield field.name, {key: read(found) for key, found in inside.items()}
         elif (section, field.name) in layer:
             yield field.name, judge(layer[section, field.name], hint, field.metadata)
+
+
+def _reader(kind: object) -> Callable[[Found], object]:
+    """Return what reads the values of a free table, given what they are."""
+    if kind is Range:
+        return range_
+    return parameters if is_table(kind) else text
 
 
 def text(found: Found) -> str:
@@ -99,6 +106,21 @@ def range_(found: Found) -> Range:
     if made is None:
         raise _wrong(found, f"a range: {ranges.FORMS}")
     return made
+
+
+def parameters(found: Found) -> dict[str, str]:
+    """Return a table of names and values; in one text ``a=1,b=2``, as the environment has it."""
+    value = found.value
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",")]
+        if all(name.strip() and equals for name, equals, _ in pairs):
+            return {name.strip(): given.strip() for name, _, given in pairs}
+    if not isinstance(value, Mapping):
+        raise _wrong(found, "a table { name = value }, or a text name=value,name=value")
+    return {
+        str(name): text(dataclasses.replace(found, value=given, origin=f"{found.origin}.{name}"))
+        for name, given in value.items()
+    }
 
 
 def judge(found: Found, hint: object, metadata: Mapping[str, Any]) -> object:

@@ -20,6 +20,7 @@ FILE_NAME = "kennel.toml"
 ENVIRONMENT_PREFIX = "KENNEL_"
 OPTIONS = "the command line"
 HYPERPARAMETERS = ("train.hyperparameters", "tune.ranges")  # tables whose keys are their names
+AS_SPELT = ("train.environment", "debug.parameters", "profile.parameters")  # case counts
 
 Section = Mapping[str, object]
 Document = Mapping[str, Section]
@@ -146,7 +147,7 @@ def _place(variable: str) -> tuple[str, str] | None:
 
 
 def _key(section: str, rest: str) -> str:
-    return rest if section == "train.environment" else _own_name(section, rest.lower())
+    return rest if section in AS_SPELT else _own_name(section, rest.lower())
 
 
 def _own_name(section: str, key: str) -> str:

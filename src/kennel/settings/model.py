@@ -21,6 +21,8 @@ INSTANCE_PATTERN = r"ml\.[a-z0-9-]+\.[a-z0-9]+"
 INSTANCE_RULE = "an instance type of SageMaker: ml.FAMILY.SIZE"
 DATA_RULE = "1 to 128 letters, digits, dots, hyphens and underscores"
 REGISTRY_PATTERN = r"(localhost|127\.\d+\.\d+\.\d+)(:\d{1,5})?"  # a push never leaves this machine
+RULES_PATTERN = r"[A-Za-z]+(\s*,\s*[A-Za-z]+)*"
+RULES_RULE = "all, none, or names of rules with commas between them"
 DAY_S = 24 * 3600
 # The ranges that are usually searched for such a classifier.
 USUAL_RANGES = {
@@ -148,6 +150,54 @@ class Tune:
 
 
 @dataclass(frozen=True)
+class Debug:
+    """
+    What a training saves of itself, and the rules that judge it; None: as the training chooses.
+
+    ``parameters`` are name → value for each rule.
+    """
+
+    enabled: bool = False
+    evaluator: str = field(
+        default="kennel", metadata=_like("kennel|sagemaker", "kennel or sagemaker", "kennel")
+    )
+    rules: str = field(default="all", metadata=_like(RULES_PATTERN, RULES_RULE, "Overfit,AllZero"))
+    collections: str | None = field(
+        default=None,
+        metadata=_like(
+            r"\w+(\s*,\s*\w+)*", "names with commas between them", "losses,gradients,weights"
+        ),
+    )
+    include: str | None = None
+    save_interval: int | None = field(default=None, metadata=_within(1, 1_000_000))
+    stop: bool = False
+    parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """
+    What a training measures of its time and its machine; None: as the training chooses.
+
+    ``parameters`` are name → value for each rule.
+    """
+
+    enabled: bool = False
+    interval_ms: int = field(
+        default=500, metadata=_within(contract.PROFILING_MIN_MS, contract.PROFILING_MAX_MS)
+    )
+    trace: str | None = field(
+        default=None,
+        metadata=_like(r"none|\d+:\d+", "none, or START:COUNT in steps", "20:5"),
+    )
+    rules: str = field(
+        default="all", metadata=_like(RULES_PATTERN, RULES_RULE, "Dataloader,StepOutlier")
+    )
+    platform: bool = False
+    parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Deploy:
     """An endpoint: its name, its machines, its patience."""
 
@@ -191,6 +241,8 @@ class Settings:
     data: Data = field(default_factory=Data)
     train: Train = field(default_factory=Train)
     tune: Tune = field(default_factory=Tune)
+    debug: Debug = field(default_factory=Debug)
+    profile: Profile = field(default_factory=Profile)
     deploy: Deploy = field(default_factory=Deploy)
     local: Local = field(default_factory=Local)
 
@@ -207,4 +259,22 @@ class Settings:
                 f"[train] spot and keep_alive_s = {train.keep_alive_s} exclude each other",
                 expected="a warm pool keeps on-demand instances; Spot instances cannot be kept",
                 remedy="set keep_alive_s = 0, or spot = false",
+            )
+        if self.asks_for_platform_metrics:
+            self._require_platform_interval()
+
+    @property
+    def asks_for_platform_metrics(self) -> bool:
+        """Whether SageMaker itself is to sample the machine: AWS's Debugger, where there is one."""
+        by_aws = self.debug.enabled and self.debug.evaluator == "sagemaker"
+        return self.profile.enabled and (self.profile.platform or by_aws)
+
+    def _require_platform_interval(self) -> None:
+        given, allowed = self.profile.interval_ms, contract.PROFILING_INTERVALS_MS
+        if given not in allowed:
+            nearest = min(allowed, key=lambda interval: abs(interval - given))
+            raise SettingsError(
+                f"[profile] interval_ms is {given}, and SageMaker's own sampling is asked for",
+                expected=f"one of {', '.join(map(str, allowed))}",
+                remedy=f"interval_ms = {nearest}",
             )
