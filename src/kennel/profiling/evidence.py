@@ -29,8 +29,16 @@ class Evidence:
     operators: tuple[Operator, ...] = ()
 
     @classmethod
-    def of(cls, folder: Path) -> Self:
+    def read(cls, folder: Path) -> Self:
         """Read what is in *folder*, a profiler-output."""
         return cls(
             timeline.read(folder), system.read(folder), run.read(folder), operators.read(folder)
         )
+
+    @property
+    def wall_s(self) -> float | None:
+        """How long the run took in all; None: nobody knows."""
+        if self.timeline:
+            return self.timeline.wall_s
+        times = [at for series in self.system for at in (series.times[:1] + series.times[-1:])]
+        return max(times) - min(times) if times else None

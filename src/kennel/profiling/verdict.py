@@ -8,6 +8,7 @@ the report, the log and the command line.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kennel.profiling.evidence import Evidence
 from kennel.rules.outcome import Finding, Outcome
 
 
@@ -42,14 +43,15 @@ class Waste:
         return f"{self.rule}: {self.problem}: {self.advice}"
 
 
-def verdict(outcomes: Sequence[Outcome], wall_s: float | None = None) -> tuple[Waste, ...]:
+def verdict(outcomes: Sequence[Outcome], evidence: Evidence | None = None) -> tuple[Waste, ...]:
     """
     Rank what the rules have found: by what it cost, and behind that what has no known cost.
 
     Args:
         outcomes: Of the profiler's rules.
-        wall_s: Of the whole run; None: no shares.
+        evidence: Of the same run; None: no shares.
     """
+    wall_s = evidence.wall_s if evidence else None
     found = [
         _waste(outcome.rule, outcome.findings[0], wall_s)
         for outcome in outcomes
