@@ -1,10 +1,11 @@
 """
-Charts as SVG: dots and lines over two axes.
+Charts as SVG: dots, lines and areas over two axes.
 
 A chart fills the width that it is given while its text and dots keep their size: places are
-percentages, and lines lie in an inner box that is stretched. What belongs to one subject (a trial)
-carries its key; the page's script shows what it is and makes it stand out in every chart. Colours
-are the style sheet's classes. Without the script each mark still has its title.
+percentages, and lines lie in an inner box that is stretched. What belongs to one subject (a trial,
+a phase) carries its key; the page's script shows what it is and makes it stand out in every chart
+that has it. Without the script each mark still has its title. Colours are the style sheet's classes.
+How areas are put together is kennel.pages.areas'.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,10 +17,14 @@ from kennel.pages.scales import Scale
 
 # Classes c0 … c8 of the style sheet, from the worst to the best.
 COLOURS = 9
+# Classes k0 … k9, of what has no order: phases, devices, runs.
+KINDS = 10
 # Shapes that the page's skeleton defines, by what they say.
 SHAPES = ("dot", "ring", "crown", "cross", "square", "up", "down")
 # The inner box of lines is as long and high as this; a line's corners are whole numbers in it.
 BOX = 1000
+
+Key = int | str | None
 
 
 @dataclass(frozen=True)
@@ -47,24 +52,35 @@ class Dot:
     x: float
     y: float
     title: str
-    key: int | None = None
+    key: Key = None
     look: str = ""
     shape: str = "dot"
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points, in the scales' values; the other members are a dot's."""
+    """
+    A line through points, in the scales' values; the members that are not named are a dot's.
+
+    Args:
+        filled: Whether the points are an area's corners.
+    """
 
     points: Sequence[tuple[float, float]]
     title: str
-    key: int | None = None
+    key: Key = None
     look: str = ""
+    filled: bool = False
 
 
 def colour(fraction: float) -> str:
     """Return the class of a place between the worst, 0, and the best, 1."""
     return f"c{min(int(min(max(fraction, 0.0), 1.0) * COLOURS), COLOURS - 1)}"
+
+
+def kind(number: int) -> str:
+    """Return the class of the *number*-th of what has no order; there are not endlessly many."""
+    return f"k{number % KINDS}"
 
 
 def stairs(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -86,13 +102,22 @@ def figure(title: str, chart: Content, *notes: Content, look: str = "") -> Marku
     )
 
 
-def plot(title: str, description: str, x: Axis, y: Axis, marks: Iterable[Dot | Line]) -> Markup:
+def plot(  # noqa: PLR0913 - what a chart is, and how it looks
+    title: str,
+    description: str,
+    x: Axis,
+    y: Axis,
+    marks: Iterable[Dot | Line],
+    *,
+    look: str = "",
+) -> Markup:
     """
-    Return a plot; later marks lie over earlier ones.
+    Return a plot; later marks lie over earlier ones, dots over lines.
 
     Args:
         title: Its accessible name.
         description: What a reader who does not see it should know.
+        look: Classes of the whole: ``low`` for one of several below each other.
     """
     drawn = list(marks)
     lines = [mark for mark in drawn if isinstance(mark, Line)]
@@ -102,15 +127,16 @@ def plot(title: str, description: str, x: Axis, y: Axis, marks: Iterable[Dot | L
         grid(x, y),
         stretched(polyline(line, x.scale, y.scale) for line in lines),
         (dot(mark, x.scale, y.scale) for mark in drawn if isinstance(mark, Dot)),
+        look=look,
     )
 
 
-def canvas(title: str, description: str, *content: Content) -> Markup:
+def canvas(title: str, description: str, *content: Content, look: str = "") -> Markup:
     """Return a chart's drawing surface, with its name and description for who does not see it."""
     svg = element(
         "svg", element("title", title), element("desc", description), *content, role="img"
     )
-    return element("div", svg, class_="plot", data_name=title)
+    return element("div", svg, class_=f"plot {look}".strip(), data_name=title)
 
 
 def grid(x: Axis, y: Axis) -> Markup:
@@ -157,7 +183,7 @@ def corners(places: Sequence[tuple[float, float]], line: Line) -> Markup:
     """Return a line through places that are fractions of the box, from its lower left corner."""
     points = " ".join(f"{a * BOX:.0f},{(1 - b) * BOX:.0f}" for a, b in places)
     return element(
-        "polyline",
+        "polygon" if line.filled else "polyline",
         element("title", line.title),
         points=points,
         class_=line.look or None,

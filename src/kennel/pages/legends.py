@@ -2,11 +2,11 @@
 What stands beside charts: bars with their names, a legend of colours, the meaning of shapes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kennel.pages.charts import COLOURS, across
-from kennel.pages.markup import Markup, element
+from kennel.pages.charts import COLOURS, Key, across
+from kennel.pages.markup import Content, Markup, element, joined
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,33 @@ def legend(low: str, high: str) -> Markup:
     )
     return element(
         "p", low, " ", element("svg", steps, aria_hidden="true"), " ", high, class_="legend"
+    )
+
+
+def swatch(look: str) -> Markup:
+    """Return a patch of a class' colour."""
+    return element("span", class_=f"swatch {look}", aria_hidden="true")
+
+
+def marked(look: str, words: Content) -> Markup:
+    """Return words behind a patch of their colour."""
+    return joined(swatch(look), words)
+
+
+def names(entries: Iterable[tuple[Key, str, str]]) -> Markup:
+    """
+    Return names with their colours, each of which makes what it names stand out: by keys too.
+
+    Args:
+        entries: Key, class of the colour, words.
+    """
+    return element(
+        "ul",
+        (
+            element("li", element("button", marked(look, words), type="button", data_key=key_))
+            for key_, look, words in entries
+        ),
+        class_="names",
     )
 
 

@@ -2,7 +2,6 @@
 // chart. Nothing is said here alone: without this script the titles and the tables say the same.
 "use strict";
 (() => {
-  const main = document.querySelector("main");
   const said = document.getElementById("said");
   const tip = document.createElement("div");
   tip.className = "tip";
@@ -64,11 +63,11 @@
     for (const each of mine(lit)) each.classList.remove("on");
     lit = key;
     for (const each of mine(lit)) each.classList.add("on");
-    main.classList.toggle("lit", marks.has(lit));
+    for (const plot of document.querySelectorAll(".plot.lit")) plot.classList.remove("lit");
+    for (const mark of marks.get(lit) ?? []) mark.closest(".plot").classList.add("lit");
   }
 
-  function tell(mark, box) {
-    const at = middle(mark, box);
+  function tell(mark, at) {
     tip.replaceChildren();
     const name = document.createElement("b");
     name.textContent = titles.get(mark);
@@ -104,15 +103,18 @@
 
   // Places of a mark's corners on the screen, inside the box of its chart.
   function corners(mark, box) {
-    const points = mark.dataset.key && mark.localName === "polyline"
+    const points = mark.hasAttribute("points")
       ? mark.getAttribute("points").split(" ").map((pair) => pair.split(",").map((n) => n / 1000))
       : [["x", "y"].map((name) => parseFloat(mark.getAttribute(name)) / 100)];
     return points.map(([x, y]) => ({ x: box.left + x * box.width, y: box.top + y * box.height }));
   }
 
+  // Where a mark is spoken of: the end of a line, the middle of an area, a dot.
   function middle(mark, box) {
     const points = corners(mark, box);
-    return points[points.length - 1];
+    if (mark.localName !== "polygon") return points[points.length - 1];
+    const [xs, ys] = [points.map((p) => p.x), points.map((p) => p.y)];
+    return { x: (Math.min(...xs) + Math.max(...xs)) / 2, y: Math.min(...ys) };
   }
 
   // From a point to the nearest place of a segment.
@@ -136,25 +138,29 @@
     const own = [...plot.querySelectorAll("[data-key]")];
     if (!own.length) continue;
     const svg = plot.querySelector("svg");
-    const reach = own[0].localName === "polyline" ? 12 : 24;
+    const reach = own[0].localName === "use" ? 24 : 12;
     plot.tabIndex = 0;
     plot.setAttribute("role", "application");
     plot.setAttribute("aria-label", `${plot.dataset.name}: arrow keys walk through what it shows`);
     let current = Math.max(own.findIndex((mark) => mark.classList.contains("first")), 0);
 
-    function show(mark) {
+    function show(mark, at) {
       current = own.indexOf(mark);
-      tell(mark, svg.getBoundingClientRect());
+      tell(mark, at ?? middle(mark, svg.getBoundingClientRect()));
     }
     function point(event) {
       const box = svg.getBoundingClientRect();
       const p = { x: event.clientX, y: event.clientY };
       let [nearest, least] = [null, reach];
       for (const mark of own) {
+        if (mark.localName === "polygon") continue; // it is pointed at from within
         const far = away(p, mark, box);
         if (far <= least) [nearest, least] = [mark, far];
       }
-      nearest ? show(nearest) : hush();
+      if (nearest) show(nearest);
+      else if (event.target.localName === "polygon" && own.includes(event.target)) {
+        show(event.target, p);
+      } else hush();
     }
     plot.addEventListener("pointermove", point);
     plot.addEventListener("pointerdown", point);
@@ -172,6 +178,16 @@
         ...[...tip.querySelectorAll("dt")].map((name) => `${name.textContent} ${name.nextSibling.textContent}`),
       ].join(", ");
     });
+  }
+
+  // A legend's names make what they name stand out.
+  for (const name of document.querySelectorAll(".names [data-key]")) {
+    const show = () => light(name.dataset.key);
+    const leave = () => document.activeElement !== name && light(null);
+    name.addEventListener("pointerenter", show);
+    name.addEventListener("focus", show);
+    name.addEventListener("pointerleave", leave);
+    name.addEventListener("blur", () => light(null));
   }
   addEventListener("keydown", (event) => event.key === "Escape" && hush());
 })();

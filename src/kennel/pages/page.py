@@ -84,6 +84,12 @@ def section(heading: str, *content: Content, about: str = "") -> Markup:
     )
 
 
+def drawn(heading: str, *parts: Content) -> Markup | None:
+    """Return a section with what there is to draw, or none."""
+    there = [part for part in parts if part is not None]
+    return section(heading, there) if there else None
+
+
 @cache
 def asset(name: str) -> str:
     """Return a file that lies beside this module."""

@@ -9,10 +9,16 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kennel.pages.words import number
+from kennel.pages.words import DAY_S, HOUR_S, MINUTE_S, duration, fine, number
 
 # Distances between ticks that a reader can count in, times a power of ten.
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+# Distances in seconds between ticks that a reader of a clock can count in.
+CLOCK_S = (
+    *(1.0, 2.0, 5.0, 10.0, 15.0, 30.0),
+    *(minutes * MINUTE_S for minutes in (1.0, 2.0, 5.0, 10.0, 15.0, 30.0)),
+    *(hours * HOUR_S for hours in (1.0, 2.0, 3.0, 6.0, 12.0)),
+)
 # Between the ticks of a decade, from the few to the many.
 EXTREME = 1e300
 MANTISSAS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0))
@@ -34,32 +40,57 @@ class Scale:
     ticks: tuple[Tick, ...]
 
 
-def linear(low: float, high: float, *, wanted: int = 5, whole: bool = False) -> Scale:
+def linear(
+    low: float,
+    high: float,
+    *,
+    wanted: int = 5,
+    whole: bool = False,
+    name: Callable[[float], str] = number,
+) -> Scale:
     """
     Return a scale of equal steps.
 
     Args:
         wanted: About how many ticks.
         whole: Ticks at whole numbers only.
+        name: What to write at a tick.
     """
     low, high = apart(low, high)
     step = nice_step((high - low) / wanted, whole=whole)
     first = math.ceil(low / step - 1e-9)
     values = [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
-    return scale_by(lambda value: value, low, high, values)
+    return scale_by(lambda value: value, low, high, values, name)
 
 
-def logarithmic(low: float, high: float, *, wanted: int = 5) -> Scale:
+def elapsed(high: float, *, wanted: int = 5) -> Scale:
+    """Return a scale of seconds from 0, whose ticks are those of a clock."""
+    _, high = apart(0.0, max(high, 0.0))
+    about = high / wanted
+    if about < CLOCK_S[0]:
+        return linear(0.0, high, wanted=wanted, name=fine)
+    days = nice_step(max(about / DAY_S, 1.0), whole=True) * DAY_S
+    step = next((each for each in CLOCK_S if each >= about), days)
+    values = [k * step for k in range(math.floor(high / step + 1e-9) + 1)]
+    return scale_by(lambda value: value, 0.0, high, values, duration)
+
+
+def logarithmic(
+    low: float, high: float, *, wanted: int = 5, name: Callable[[float], str] = number
+) -> Scale:
     """
     Return a scale of equal factors.
 
+    Args:
+        wanted: About how many ticks.
+        name: What to write at a tick.
     Raises:
         ValueError: *low* is not above 0.
     """
     if low <= 0:
         raise ValueError(f"a logarithm's scale cannot start at {low}")
     low, high = (low, high) if low < high else (low / 2, low * 2)
-    return scale_by(math.log, low, high, powers(low, high, wanted))
+    return scale_by(math.log, low, high, powers(low, high, wanted), name)
 
 
 def reverse_logarithmic(low: float, high: float, *, wanted: int = 5) -> Scale:
@@ -130,7 +161,11 @@ def thinned(values: list[float], most: int) -> list[float]:
 
 
 def scale_by(
-    transform: Callable[[float], float], low: float, high: float, values: Sequence[float]
+    transform: Callable[[float], float],
+    low: float,
+    high: float,
+    values: Sequence[float],
+    name: Callable[[float], str] = number,
 ) -> Scale:
     """Return the scale that is linear in *transform*'s result, with ticks at *values*."""
     start, end = transform(low), transform(high)
@@ -139,4 +174,4 @@ def scale_by(
         inside = min(max(value, low), high)
         return (transform(inside) - start) / (end - start)
 
-    return Scale(place, tuple(Tick(place(value), number(value)) for value in values))
+    return Scale(place, tuple(Tick(place(value), name(value)) for value in values))

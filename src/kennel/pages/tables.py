@@ -1,11 +1,13 @@
 """
-Tables whose rows the reader sorts: by a click, by a key, and in any order that is given first.
+Rows: tables that the reader sorts, by a click, by a key, and in any order that is given first; and
+small ones as they are.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from kennel.pages.charts import Key
 from kennel.pages.markup import Content, Markup, element
 
 
@@ -35,7 +37,7 @@ class Row:
     """A row; its *key* is that of the marks in charts that belong to the same subject."""
 
     cells: Sequence[Cell]
-    key: int | None = None
+    key: Key = None
     look: str = ""
 
 
@@ -109,3 +111,34 @@ def reads_as(content: Content, value: float) -> bool:
         return math.isclose(float(str(content)), value, rel_tol=0.001)
     except ValueError:
         return False
+
+
+def listing(caption: str, headings: Sequence[str], rows: Iterable[Sequence[Content]]) -> Markup:
+    """Return a small table under its caption; the first cell of a row names it."""
+    return scrolled(
+        caption,
+        element(
+            "table",
+            element("caption", caption),
+            element("thead", element("tr", (element("th", x, scope="col") for x in headings))),
+            element(
+                "tbody",
+                (
+                    element(
+                        "tr", element("th", first, scope="row"), (element("td", x) for x in rest)
+                    )
+                    for first, *rest in rows
+                ),
+            ),
+            class_="plain",
+        ),
+    )
+
+
+def facts(known: Mapping[str, Content]) -> Markup:
+    """Return names and what they are, side by side."""
+    return element(
+        "dl",
+        (element("div", element("dt", name), element("dd", what)) for name, what in known.items()),
+        class_="facts",
+    )

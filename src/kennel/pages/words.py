@@ -34,6 +34,32 @@ def duration(seconds: float) -> str:
     return two(whole, DAY_S, "d", HOUR_S, "h")
 
 
+def fine(seconds: float) -> str:
+    """Return a time in three digits where it is short: 340 µs, 12.3 ms, 1.24 s, 3 min 20 s."""
+    if not math.isfinite(seconds) or abs(seconds) >= MINUTE_S:
+        return duration(seconds) if math.isfinite(seconds) else number(seconds)
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if abs(seconds) >= size:
+            return f"{number(seconds / size, 3)} {unit}"
+    return f"{number(seconds / 1e-9, 3)} ns" if seconds else "0 s"
+
+
+def percent(share: float) -> str:
+    """Return a fraction as a percentage: 41 %, 3.2 %, 0.04 %."""
+    if not math.isfinite(share):
+        return number(share)
+    digits = 0 if abs(share) >= 0.0995 or not share else 1 if abs(share) >= 0.00095 else 2  # noqa: PLR2004 - two digits are read
+    return f"{share * 100:.{digits}f} %"
+
+
+def amount(size: float) -> str:
+    """Return a number of bytes: 12 kB, 3.4 GB."""
+    for unit, power in (("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3)):
+        if abs(size) >= 10**power:
+            return f"{number(size / 10**power, 3)} {unit}"
+    return f"{number(size, 3)} B"
+
+
 def two(whole: int, large: int, large_name: str, small: int, small_name: str) -> str:
     """Return *whole* seconds in the units of *large* and *small* seconds."""
     rest = whole % large // small

@@ -9,10 +9,11 @@ import shlex
 from collections.abc import Mapping
 
 from kennel.pages.markup import Markup, element
-from kennel.pages.page import page, section
+from kennel.pages.page import drawn, page, section
+from kennel.pages.tables import facts
 from kennel.pages.words import duration, moment, number
 from kennel.tuning import report_charts as charts
-from kennel.tuning.report_tables import facts, failures, metrics, settings, short, trials
+from kennel.tuning.report_tables import failures, metrics, settings, short, trials
 from kennel.tuning.trials import Tuning
 from kennel.tuning.verdict import judgement, states, untold, without_best
 
@@ -61,12 +62,6 @@ def subtitle(tuning: Tuning) -> str:
         f"{tuning.strategy} search for the {way} {tuning.metric}: "
         f"{words.get(tuning.status, tuning.status.lower())}{when}"
     )
-
-
-def drawn(heading: str, *parts: Markup | None) -> Markup | None:
-    """Return a section with what there is to draw, or none."""
-    there = [part for part in parts if part is not None]
-    return section(heading, there) if there else None
 
 
 def verdict(tuning: Tuning, billable_s: float | None, *, trainable: bool) -> Markup:

@@ -3,11 +3,10 @@ What a tuning job's report says in rows: trials, failures, what the request aske
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
 
 from kennel.pages.markup import Content, Markup, element
 from kennel.pages.page import section
-from kennel.pages.tables import Cell, Column, Row, scrolled, table
+from kennel.pages.tables import Cell, Column, Row, facts, listing, table
 from kennel.pages.words import counted, duration, listed, number
 from kennel.tuning import report_charts as charts
 from kennel.tuning.ranges import Categorical, Range, scaling
@@ -15,15 +14,6 @@ from kennel.tuning.trials import Trial, Tuning
 
 # More trials than this are named by their count alone.
 NAMED = 10
-
-
-def facts(known: Mapping[str, Content]) -> Markup:
-    """Return names and what they are, side by side."""
-    return element(
-        "dl",
-        (element("div", element("dt", name), element("dd", what)) for name, what in known.items()),
-        class_="facts",
-    )
 
 
 def trials(tuning: Tuning) -> Markup:
@@ -208,25 +198,3 @@ def searched_row(searched: Range) -> tuple[str, str, str]:
     used = scaling(searched)
     said = used if used == searched.scaling else f"{used} (by Auto)"
     return searched.name, f"{number(searched.low)} to {number(searched.high)}", said
-
-
-def listing(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
-    """Return a small table under its caption; the first cell of a row names it."""
-    return scrolled(
-        caption,
-        element(
-            "table",
-            element("caption", caption),
-            element("thead", element("tr", (element("th", x, scope="col") for x in headings))),
-            element(
-                "tbody",
-                (
-                    element(
-                        "tr", element("th", first, scope="row"), (element("td", x) for x in rest)
-                    )
-                    for first, *rest in rows
-                ),
-            ),
-            class_="plain",
-        ),
-    )
