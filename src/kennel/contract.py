@@ -70,6 +70,11 @@ METRIC_REGEX_CHARS = 500
 MAX_RULES = 20  # DebugRuleConfigurations, ProfilerRuleConfigurations and collections, of each
 PROFILING_INTERVALS_MS = (100, 200, 500, 1000, 5000, 60_000)  # of the platform's own sampling
 PROFILING_MIN_MS, PROFILING_MAX_MS = PROFILING_INTERVALS_MS[0], PROFILING_INTERVALS_MS[-1]
+# Below S3OutputPath/JOB
+TENSORS_PREFIX, PROFILER_PREFIX = "debug-output", "profiler-output"
+TENSORBOARD_PREFIX, RULES_PREFIX = "tensorboard-output", "rule-output"
+TENSORS_END = "training_job_end.ts"  # the platform writes it when nothing more will come
+RULES_LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 TENSORS_EVERY_STEPS = 500  # where nobody says how often: AWS's own rules and smdebug alike
 
 # Hosting
@@ -191,6 +196,21 @@ class ContainerPaths:
     def failure(self) -> Path:
         """The reason of a failure; its first 1024 characters reach FailureReason."""
         return self.output / "failure"
+
+    @property
+    def tensors(self) -> Path:
+        """Synced to S3 while the job runs: what smdebug saves, unless the hook says another."""
+        return self.output / "tensors"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Synced to S3 while the job runs, where a TensorBoardOutputConfig does not say another."""
+        return self.output / "tensorboard"
+
+    @property
+    def profiler(self) -> Path:
+        """Synced to S3 while the job runs: what smdebug's profiler saves of a framework."""
+        return self.output / "profiler"
 
     @property
     def checkpoints(self) -> Path:
