@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kennel.errors import JobError
-from kennel.jobs import requests
+from kennel.jobs import debugging_request, requests
 from kennel.jobs.requests import Request, TrainingJob, Variant
 
 KEYS_AT_ONCE = 1000  # DeleteObjects takes no more
@@ -77,6 +77,7 @@ def resumption(
 ) -> list[Call]:
     """Plan a training job that goes on where another has ended."""
     request = requests.resumed(described, name=name, changed=changed)
+    request |= debugging_request.resumed(described, name)
     return [Call("sagemaker", "create_training_job", request)]
 
 

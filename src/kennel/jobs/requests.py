@@ -63,6 +63,7 @@ class TrainingJob:
     environment: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)  # more than the training's own
     tags: Mapping[str, str] = field(default_factory=dict)
+    watching: Mapping[str, Any] = field(default_factory=dict)  # of AWS's Debugger: see debugging
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def training_job(job: TrainingJob, *, name: str) -> Request:
         **({"Environment": dict(job.environment)} if job.environment else {}),
         **({"CheckpointConfig": {"S3Uri": job.checkpoints}} if job.checkpoints else {}),
         **stopping(job),
+        **job.watching,
         "Tags": tags(job.tags),
     }
 

@@ -21,8 +21,6 @@ INSTANCE_PATTERN = r"ml\.[a-z0-9-]+\.[a-z0-9]+"
 INSTANCE_RULE = "an instance type of SageMaker: ml.FAMILY.SIZE"
 DATA_RULE = "1 to 128 letters, digits, dots, hyphens and underscores"
 REGISTRY_PATTERN = r"(localhost|127\.\d+\.\d+\.\d+)(:\d{1,5})?"  # a push never leaves this machine
-RULES_PATTERN = r"[A-Za-z]+(\s*,\s*[A-Za-z]+)*"
-RULES_RULE = "all, none, or names of rules with commas between them"
 DAY_S = 24 * 3600
 # The ranges that are usually searched for such a classifier.
 USUAL_RANGES = {
@@ -154,14 +152,17 @@ class Debug:
     """
     What a training saves of itself, and the rules that judge it; None: as the training chooses.
 
-    ``parameters`` are name → value for each rule.
+    Which rules there are is judged where a job is described, in kennel.jobs.debugging.
+
+    Args:
+        parameters: Rule → its parameters, name → value.
     """
 
     enabled: bool = False
     evaluator: str = field(
         default="kennel", metadata=_like("kennel|sagemaker", "kennel or sagemaker", "kennel")
     )
-    rules: str = field(default="all", metadata=_like(RULES_PATTERN, RULES_RULE, "Overfit,AllZero"))
+    rules: str = "all"
     collections: str | None = field(
         default=None,
         metadata=_like(
@@ -179,7 +180,8 @@ class Profile:
     """
     What a training measures of its time and its machine; None: as the training chooses.
 
-    ``parameters`` are name → value for each rule.
+    Args:
+        parameters: Rule → its parameters, name → value.
     """
 
     enabled: bool = False
@@ -190,9 +192,7 @@ class Profile:
         default=None,
         metadata=_like(r"none|\d+:\d+", "none, or START:COUNT in steps", "20:5"),
     )
-    rules: str = field(
-        default="all", metadata=_like(RULES_PATTERN, RULES_RULE, "Dataloader,StepOutlier")
-    )
+    rules: str = "all"
     platform: bool = False
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
