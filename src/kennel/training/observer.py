@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from kennel.profiling.timeline import DEBUG
+
 if TYPE_CHECKING:
     from kennel.training.loop import Epoch
 
@@ -109,49 +111,70 @@ OFF: Observer = Off()
 
 
 class Several:
-    """Several observers as one: each is told, in their order."""
+    """
+    Several observers as one: each is told, in their order.
+
+    Args:
+        observers: The first one times what the others take, as the phase debug.
+    """
 
     def __init__(self, observers: Sequence[Observer]) -> None:
-        self._observers = tuple(observers)
+        self._first, *others = observers
+        self._others = tuple(others)
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Enter the phase with each."""
-        return _all([observer.phase(name) for observer in self._observers])
+        return _Stack([self._first.phase(name), *(other.phase(name) for other in self._others)])
 
     def batches(self, source: Iterator[T]) -> Iterator[T]:
-        """Pass the source through each; the last one is the nearest to the loop."""
-        for observer in self._observers:
-            source = observer.batches(source)
+        """Pass the source through each."""
+        source = self._first.batches(source)
+        for other in self._others:
+            source = other.batches(source)
         return source
 
     def training(self, module: nn.Module, criterion: nn.Module, optimizer: Optimizer) -> None:
         """Tell each."""
-        for observer in self._observers:
-            observer.training(module, criterion, optimizer)
+        self._first.training(module, criterion, optimizer)
+        with self._first.phase(DEBUG):
+            for other in self._others:
+                other.training(module, criterion, optimizer)
 
     def step(self, epoch: int, number: int) -> AbstractContextManager[None]:
         """Enter the step with each."""
-        return _all([observer.step(epoch, number) for observer in self._observers])
+        contexts = [other.step(epoch, number) for other in self._others]
+        return _Stack([self._first.step(epoch, number), *map(self._timed, contexts)])
 
     def learnt(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Tell each."""
-        for observer in self._observers:
-            observer.learnt(loss, logits, labels)
+        self._first.learnt(loss, logits, labels)
+        with self._first.phase(DEBUG):
+            for other in self._others:
+                other.learnt(loss, logits, labels)
 
     def evaluating(self, module: nn.Module) -> None:
         """Tell each."""
-        for observer in self._observers:
-            observer.evaluating(module)
+        self._first.evaluating(module)
+        with self._first.phase(DEBUG):
+            for other in self._others:
+                other.evaluating(module)
 
     def evaluated(self, logits: Tensor, labels: Tensor) -> None:
         """Tell each."""
-        for observer in self._observers:
-            observer.evaluated(logits, labels)
+        self._first.evaluated(logits, labels)
+        with self._first.phase(DEBUG):
+            for other in self._others:
+                other.evaluated(logits, labels)
 
     def epoch(self, epoch: "Epoch") -> None:
         """Tell each."""
-        for observer in self._observers:
-            observer.epoch(epoch)
+        self._first.epoch(epoch)
+        with self._first.phase(DEBUG):
+            for other in self._others:
+                other.epoch(epoch)
+
+    def _timed(self, context: AbstractContextManager[None]) -> AbstractContextManager[None]:
+        return _During(context, self._first.phase(DEBUG))
 
 
 def together(observers: Sequence[Observer]) -> Observer:
@@ -162,14 +185,6 @@ def together(observers: Sequence[Observer]) -> Observer:
     return awake[0] if len(awake) == 1 else Several(awake)
 
 
-def _all(entered: Sequence[AbstractContextManager[None]]) -> AbstractContextManager[None]:
-    """Return a context of all that are more than nothing."""
-    real = [context for context in entered if context is not _NOTHING]
-    if not real:
-        return _NOTHING
-    return real[0] if len(real) == 1 else _Stack(real)
-
-
 class _Stack(AbstractContextManager[None]):
     """Contexts that are entered in order, and left in the opposite one."""
 
@@ -177,8 +192,27 @@ class _Stack(AbstractContextManager[None]):
         self._contexts, self._stack = contexts, ExitStack()
 
     def __enter__(self) -> None:
-        for context in self._contexts:
-            self._stack.enter_context(context)
+        with ExitStack() as stack:
+            for context in self._contexts:
+                stack.enter_context(context)
+            self._stack = stack.pop_all()
 
     def __exit__(self, *error: object) -> None:
         self._stack.__exit__(*error)  # type: ignore[arg-type] # the three of an exception
+
+
+class _During(AbstractContextManager[None]):
+    """A context whose beginning and end are within another one: what they take, not what it has."""
+
+    def __init__(
+        self, context: AbstractContextManager[None], within: AbstractContextManager[None]
+    ) -> None:
+        self._context, self._within = context, within
+
+    def __enter__(self) -> None:
+        with self._within:
+            self._context.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        with self._within:
+            self._context.__exit__(*error)  # type: ignore[arg-type] # as above
