@@ -4,7 +4,7 @@ Charts as SVG: dots, lines and areas over two axes.
 A chart fills the width that it is given while its text and dots keep their size: places are
 percentages, and lines lie in an inner box that is stretched. What belongs to one subject (a trial,
 a phase) carries its key; the page's script shows what it is and makes it stand out in every chart
-that has it. Without the script each mark still has its title. Colours are the style sheet's classes.
+that has it. Without the script its title says what it is. Colours are the style sheet's classes.
 How areas are put together is kennel.pages.areas'.
 """
 

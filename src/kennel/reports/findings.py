@@ -1,0 +1,157 @@
+"""
+Rules and what they have found: a row for each rule, and the findings under it.
+"""
+
+from collections.abc import Sequence
+
+from kennel.pages.legends import marked
+from kennel.pages.markup import Content, Markup, element, joined
+from kennel.pages.tables import Cell, Column, Row, table
+from kennel.pages.words import counted, duration, fine, number
+from kennel.rules.outcome import ERROR, IN_PROGRESS, ISSUES, NO_ISSUES, STOPPED, Finding, Outcome
+
+NAMED = 8  # findings of a rule; the others are counted
+
+# How a rule came out → its words and the class of its colour, what matters most first.
+ISSUE, FAILED, UNTOLD, RUNNING, HALTED, FINE = (
+    "issues found",
+    "error",
+    "not judged",
+    "in progress",
+    "stopped",
+    "no issues",
+)
+LOOKS = {ISSUE: "bad", FAILED: "bad", UNTOLD: "k6", RUNNING: "k0", HALTED: "k9", FINE: "k2"}
+
+
+def result(outcome: Outcome) -> str:
+    """Return in words how a rule came out."""
+    if outcome.status == NO_ISSUES and is_untold(outcome):
+        return UNTOLD
+    words = {
+        ISSUES: ISSUE,
+        ERROR: FAILED,
+        IN_PROGRESS: RUNNING,
+        STOPPED: HALTED,
+        NO_ISSUES: FINE,
+    }
+    return words.get(outcome.status, outcome.status)
+
+
+def is_untold(outcome: Outcome) -> bool:
+    """Say whether a rule had nothing to judge."""
+    return outcome.status == ERROR or (not outcome.is_violated and not outcome.datapoints)
+
+
+def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return outcomes with what matters most first."""
+    order = list(LOOKS)
+
+    def place(outcome: Outcome) -> tuple[int, str]:
+        word = result(outcome)
+        return (order.index(word) if word in order else len(order), outcome.name)
+
+    return sorted(outcomes, key=place)
+
+
+def rules(outcomes: Sequence[Outcome]) -> Markup:
+    """Return a row for each rule: how it came out, and by what."""
+    columns = [
+        Column("Rule"),
+        Column("Result"),
+        Column("Found", numeric=True),
+        Column("Threshold", numeric=True),
+        Column("Times", numeric=True),
+        Column("Judged", numeric=True),
+        Column("Parameters"),
+    ]
+    rows = [row(outcome) for outcome in ranked(outcomes)]
+    return table(counted(len(rows), "rule"), columns, rows, ordered=(1, "none"))
+
+
+def row(outcome: Outcome) -> Row:
+    """Return a rule's row; what it found is its worst finding's."""
+    worst = outcome.findings[0] if outcome.findings else None
+    word = result(outcome)
+    parameters = ", ".join(f"{name} {text}" for name, text in outcome.parameters.items())
+    return Row(
+        [
+            Cell(named(outcome), outcome.name),
+            Cell(marked(LOOKS.get(word, "k9"), word), str(list(LOOKS).index(word))),
+            value(worst.value if worst else None),
+            value(worst.threshold if worst else None),
+            Cell(f"{outcome.violations:,}", outcome.violations),
+            Cell(f"{outcome.datapoints:,}", outcome.datapoints),
+            Cell(parameters),
+        ]
+    )
+
+
+def named(outcome: Outcome) -> str:
+    """Return a rule's name, with its configuration's where that is another."""
+    if outcome.name == outcome.rule or not outcome.rule:
+        return outcome.name
+    return f"{outcome.name} ({outcome.rule})"
+
+
+def value(found: float | None) -> Cell:
+    """Return the cell of a value or of a threshold."""
+    return Cell(None, None) if found is None else Cell(number(found, 3), found)
+
+
+def findings(outcomes: Sequence[Outcome]) -> list[Markup]:
+    """Return what rules have found, and why others could say nothing."""
+    found = [outcome for outcome in ranked(outcomes) if outcome.findings]
+    return [
+        *(joined(element("h3", named(outcome)), listed(outcome)) for outcome in found),
+        *untold(outcomes),
+    ]
+
+
+def listed(outcome: Outcome) -> Markup:
+    """Return a rule's findings, the worst first."""
+    kept = outcome.findings[:NAMED]
+    left = max(len(outcome.findings), outcome.violations) - len(kept)
+    return joined(
+        element("ul", (element("li", sentence(finding)) for finding in kept)),
+        element("p", f"And {left:,} more like these.", class_="note") if left > 0 else None,
+    )
+
+
+def sentence(finding: Finding) -> Content:
+    """Return what a finding says: about what, when, what is wrong, what to do."""
+    return [
+        element("strong", finding.subject),
+        f"{when(finding)}: {ended(finding.problem)} ",
+        element("span", ended(finding.advice), class_="advice") if finding.advice else None,
+        f" Cost: about {duration(finding.cost_s)}." if finding.cost_s else None,
+    ]
+
+
+def ended(text: str) -> str:
+    """Return a sentence with a capital and its full stop."""
+    begun = text[:1].upper() + text[1:]
+    return begun if not begun or begun[-1] in ".!?" else f"{begun}."
+
+
+def when(finding: Finding) -> str:
+    """Return at which step or moment something was found."""
+    if finding.step is not None:
+        return f", step {finding.step}"
+    return f", after {fine(finding.at_s)}" if finding.at_s is not None else ""
+
+
+def untold(outcomes: Sequence[Outcome]) -> list[Markup]:
+    """Return which rules could not judge, and why."""
+    missing = [outcome for outcome in ranked(outcomes) if is_untold(outcome)]
+    if not missing:
+        return []
+    why = (
+        element(
+            "li",
+            element("strong", named(outcome)),
+            f": {ended(outcome.reason or 'nothing to judge')}",
+        )
+        for outcome in missing
+    )
+    return [element("h3", "Not judged"), element("ul", why)]

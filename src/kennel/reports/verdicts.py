@@ -1,0 +1,109 @@
+"""
+What stands first on a page: what is wrong, what it costs, what to change.
+"""
+
+from collections.abc import Sequence
+
+from kennel.pages.markup import Content, Markup, element
+from kennel.pages.page import section
+from kennel.pages.tables import facts
+from kennel.pages.words import counted, duration, percent
+from kennel.profiling import timeline as phase
+from kennel.profiling.evidence import Evidence
+from kennel.profiling.verdict import Waste, verdict
+from kennel.reports.findings import ended, is_untold
+from kennel.reports.phases import words
+from kennel.rules.outcome import Outcome
+
+FIRST = 5  # that are said; the rest stand among the rules
+TRAINING = (phase.FORWARD, phase.BACKWARD, phase.OPTIMIZER)
+
+
+def of_profile(outcomes: Sequence[Outcome], evidence: Evidence) -> Markup:
+    """Return the profiler's verdict."""
+    wastes = verdict(outcomes, evidence)
+    judged = [outcome for outcome in outcomes if not is_untold(outcome)]
+    if wastes:
+        said: Content = [most(wastes[0]), changes(wastes[:FIRST]), more(len(wastes) - FIRST)]
+        heading = "What to change"
+    elif judged:
+        said, heading = element("p", nothing(len(judged), len(outcomes))), "Nothing to change"
+    else:
+        said = element("p", "No rule has judged this run.", class_="warning")
+        heading = "Not judged"
+    return section(heading, said, facts(figures(evidence)))
+
+
+def most(waste: Waste) -> Markup | None:
+    """Return the largest cost as a figure."""
+    if waste.share is None or not waste.cost_s:
+        return None
+    return element(
+        "div",
+        element("strong", percent(waste.share)),
+        element("span", f"of the run, {duration(waste.cost_s)}, may be saved: {waste.rule}"),
+        class_="headline",
+    )
+
+
+def changes(wastes: Sequence[Waste]) -> Markup:
+    """Return what is wrong and what to change, the worst first."""
+    return element("ol", (element("li", change(waste)) for waste in wastes), class_="changes")
+
+
+def change(waste: Waste) -> Content:
+    """Return one thing to change."""
+    cost = None
+    if waste.cost_s:
+        share = f", {percent(waste.share)} of the run" if waste.share is not None else ""
+        cost = element("span", f" It costs about {duration(waste.cost_s)}{share}.", class_="cost")
+    return [
+        element("strong", ended(waste.problem)),
+        cost,
+        " ",
+        ended(waste.advice),
+        element("pre", element("code", f"kennel train {waste.options}")) if waste.options else None,
+    ]
+
+
+def more(count: int) -> Markup | None:
+    """Say that there is more below."""
+    return element("p", f"{counted(count, 'finding')} more below.") if count > 0 else None
+
+
+def nothing(judged: int, asked: int) -> str:
+    """Say that nothing was found, and by how many."""
+    rest = f"; {asked - judged} had nothing to judge by" if asked > judged else ""
+    return f"None of {counted(judged, 'rule')} found anything that wastes time{rest}."
+
+
+def figures(evidence: Evidence) -> dict[str, Content]:
+    """Return what the run came to, in a few figures."""
+    known: dict[str, Content] = {}
+    if evidence.wall_s:
+        known["From start to end"] = duration(evidence.wall_s)
+    timeline = evidence.timeline
+    if timeline is None:
+        return known
+    totals = timeline.totals()
+    whole = sum(totals.values())
+    if not whole:
+        return known
+    training = sum(totals.get(name, 0.0) for name in TRAINING)
+    known["Forward, backward, optimizer"] = percent(training / whole)
+    others = {name: seconds for name, seconds in totals.items() if name not in TRAINING}
+    largest = max(others, key=lambda name: others[name])
+    if others[largest]:
+        known["Most of the rest"] = f"{words(largest)}, {percent(others[largest] / whole)}"
+    if rate := throughput(evidence):
+        known["Throughput"] = f"{rate:,.0f} pictures/s"
+    return known
+
+
+def throughput(evidence: Evidence) -> float | None:
+    """Return how many pictures a second the steps of training took in, None if nobody knows."""
+    timeline, batch = evidence.timeline, evidence.run.batch_size
+    if timeline is None or not batch or not timeline.steps:
+        return None
+    seconds = sum(step.seconds for step in timeline.steps)
+    return len(timeline.steps) * batch / seconds if seconds > 0 else None
