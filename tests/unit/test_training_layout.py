@@ -92,11 +92,24 @@ def test_checkpoints_are_where_the_request_says():
 
 def test_the_hooks_configuration_is_the_requests():
     """
-    debughookconfig.json is the request's part, as smdebug reads it.
+    debughookconfig.json is the request's part, as smdebug reads it, with the folder to save to.
     """
     hook = {"S3OutputPath": "s3://b/debug", "HookParameters": {"save_interval": "3"}}
 
-    assert documents(DebugHookConfig=hook)["debughookconfig.json"] == hook
+    told = documents(DebugHookConfig=hook)["debughookconfig.json"]
+    own = documents(DebugHookConfig=hook | {"LocalPath": "/opt/ml/mine"})["debughookconfig.json"]
+    assert told == hook | {"LocalPath": "/opt/ml/output/tensors"}
+    assert own == hook | {"LocalPath": "/opt/ml/mine"}
+
+
+def test_smdebug_finds_its_configuration_where_a_process_has_it():
+    """
+    A process has no /opt/ml, where smdebug looks by itself; a container needs to be told nothing.
+    """
+    told = layout.elsewhere(Path("/scratch/ml"))
+
+    assert told["SMDEBUG_CONFIG_FILE_PATH"] == "/scratch/ml/input/config/debughookconfig.json"
+    assert layout.elsewhere(Path("/opt/ml")) == {}
 
 
 def test_the_environment_names_the_job_and_reaches_this_server_only():

@@ -21,7 +21,12 @@ from kennel.local.sagemaker.training.jobs import stopping
 from kennel.local.sagemaker.training.record import has_ended
 from kennel.local.sagemaker.tuning import progress
 
-GRACE_S = {"train": STOP_GRACE_S, "serve": SERVING_STOP_GRACE_S}
+BESIDE_GRACE_S = 10  # of rules and samplers, to write what they have
+GRACE_S = {
+    "train": STOP_GRACE_S,
+    "serve": SERVING_STOP_GRACE_S,
+    **dict.fromkeys(("rules", "sampler"), BESIDE_GRACE_S),
+}
 
 
 def stop_launches(state: Path) -> None:

@@ -71,7 +71,8 @@ class Choice:
     def start(self, launch: Launch) -> None:
         """Start *launch*, in place of an earlier one of this id, whichever ran that."""
         self.remove(launch.id)
-        chosen = self._by_image(launch.image)
+        is_here = launch.role == "sampler"  # which samples this machine, no container
+        chosen = self.process if is_here else self._by_image(launch.image)
         if chosen is self.process:
             LOG.info("%s runs as a process, in place of %s", launch.id, launch.image)
         chosen.start(launch)

@@ -27,7 +27,7 @@ class Launch:
 
     id: str  # unique among all launches of this server; letters, digits, dots and hyphens
     image: str
-    role: Literal["train", "serve"]
+    role: Literal["train", "serve", "rules", "sampler"]  # the last one samples this machine
     root: Path  # folder laid out like /opt/ml, which the container may write
     arguments: tuple[str, ...] = ()  # what follows the image on the command line
     entrypoint: tuple[str, ...] = ()  # in place of the image's own

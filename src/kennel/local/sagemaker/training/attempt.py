@@ -14,6 +14,7 @@ from operator import itemgetter
 from kennel.errors import LocalServerError
 from kennel.local.resources import LOCAL, Document
 from kennel.local.runtimes.protocol import Launch, State
+from kennel.local.sagemaker.debugger.beside import Beside
 from kennel.local.sagemaker.platform import Platform, now
 from kennel.local.sagemaker.record import Closing
 from kennel.local.sagemaker.training import hosts as members
@@ -24,7 +25,8 @@ from kennel.local.sagemaker.training.output import Output
 from kennel.local.sagemaker.training.record import Record, seconds_since
 
 POLL_S = 0.1  # between two looks at the output; the end itself is noticed at once
-CHECKPOINT_INTERVAL_S = 1.0
+SYNC_INTERVAL_S = 1.0  # at least, between two looks at what is to be stored
+SYNC_SHARE = 0.1  # at most, of the time: there may be many files
 BEFORE_LAUNCH = ("Starting", "Pending", "Downloading")
 
 
@@ -38,6 +40,7 @@ class Attempt:
         self.folder = platform.folder / record.name
         self.hosts = members.of_job(record.read(), self.folder)
         self.group = Group(self.runtime, self.hosts)
+        self.beside = Beside(platform, record)
         self.is_terminated = False  # by this server, as far as it could
         self.is_failing = False
 
@@ -68,6 +71,7 @@ class Attempt:
         launches = [self._laid_out(job, host, names) for host in self.hosts]
         for checkpoints in self.checkpoints:
             checkpoints.restore()
+        self.beside.start()
         for launch in launches:
             self.runtime.start(launch)
 
@@ -86,6 +90,7 @@ class Attempt:
         root, index = host.paths.root, host.instance.index
         base_dir = self.runtime.base_dir(image, root)
         layout.write(root, layout.documents(job, names, base_dir, index))
+        self.beside.lay_out(root)
         entrypoint, arguments = layout.command(job)
         url = self.runtime.server_url(image, self.platform.endpoint_url)
         return Launch(
@@ -96,7 +101,10 @@ class Attempt:
             arguments=arguments,
             entrypoint=entrypoint,
             mounts=tuple(inputs.provide(self.platform.objects, job, root, index=index)),
-            environment=layout.environment(job, region=job[LOCAL]["Region"], endpoint_url=url),
+            environment={
+                **layout.elsewhere(base_dir),
+                **layout.environment(job, region=job[LOCAL]["Region"], endpoint_url=url),
+            },
             hostname=names[index],
             network=self.hosts[0].launch_id,
             instance_type=host.instance.type,
@@ -120,6 +128,11 @@ class Attempt:
             for host in self.hosts
         ]
 
+    @cached_property
+    def stored(self) -> list[Checkpoints]:
+        """All that is stored while the hosts run."""
+        return [*self.checkpoints, *self.beside.places(self.hosts)]
+
     # While they run
 
     def _follow(self) -> list[State]:
@@ -129,7 +142,7 @@ class Attempt:
             Output(self.platform.logs, self.record, host.instance.index, path)
             for host, path in zip(self.hosts, map(self.runtime.output, self.group.ids), strict=True)
         ]
-        synced = time.monotonic()
+        due = time.monotonic() + SYNC_INTERVAL_S
         while members.are_running(states := self.group.wait(POLL_S)):
             for output in outputs:
                 output.store(ended=False)
@@ -137,14 +150,21 @@ class Attempt:
                 raise Closing
             self._note_failure(states)
             self._enforce_limits()
-            if time.monotonic() - synced >= CHECKPOINT_INTERVAL_S:
-                self.sync(ended=False)
-                synced = time.monotonic()
+            if time.monotonic() >= due:
+                due = self._sync_and_watch()
         self._note_failure(states)
         for output in outputs:
             output.store(ended=True)
         self._open_up()
         return states
+
+    def _sync_and_watch(self) -> float:
+        """Store what there is, and see to the rules; return when to do so again."""
+        started = time.monotonic()
+        self.sync(ended=False)
+        self.beside.advance()
+        ended = time.monotonic()
+        return ended + max(SYNC_INTERVAL_S, (ended - started) / SYNC_SHARE)
 
     def _open_up(self) -> None:
         """Make what the containers left readable here; a process has no /opt/ml of its own."""
@@ -188,9 +208,9 @@ class Attempt:
     # The end
 
     def sync(self, *, ended: bool) -> None:
-        """Store the checkpoints; of files with the same name the first host's comes last."""
-        for checkpoints in reversed(self.checkpoints):
-            checkpoints.sync(ended=ended)
+        """Store what is new; of files with the same name the first host's comes last."""
+        for stored in reversed(self.stored):
+            stored.sync(ended=ended)
 
     def remove(self) -> None:
         """Leave nothing of the hosts on this machine."""

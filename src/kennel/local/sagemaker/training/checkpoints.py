@@ -65,7 +65,8 @@ class Checkpoints:
         restored = [name for name in names if is_file_name(name)]
         for name in restored:
             self._restore(bucket, prefix, name)
-        self._have_stored(self.stamps())
+        self.stored |= self.stamps()
+        self._write_note()
         return len(restored)
 
     def _restore(self, bucket: str, prefix: str, name: str) -> None:
@@ -96,7 +97,12 @@ class Checkpoints:
         settled = [n for n, s in changed.items() if ended or self.seen.get(n) == s]
         ready = [n for n in settled if ended or not is_being_written(self.folder / n)]
         self.seen = stamps
-        return sum(self._store(name, stamps[name]) for name in ready)
+        ready.sort(key=lambda name: stamps[name][2])  # an index comes after what it tells of
+        try:
+            return sum(self._store(name, stamps[name]) for name in ready)
+        finally:
+            if ready:
+                self._write_note()
 
     def _store(self, name: str, stamp: Stamp) -> bool:
         """Store one file, unless it changes or goes meanwhile; return whether it was stored."""
@@ -111,12 +117,11 @@ class Checkpoints:
             return False
         bucket, prefix = s3_uri.split(self.uri.rstrip("/") + "/")
         self.objects.put_file(bucket, prefix + as_text(name), copy, move=True)
-        self._have_stored({name: stamp})
+        self.stored[name] = stamp
         return True
 
-    def _have_stored(self, stamps: dict[str, Stamp]) -> None:
-        """Remember, beyond this server's life, that S3 has these files as they are."""
-        self.stored |= stamps
+    def _write_note(self) -> None:
+        """Remember, beyond this server's life, which files S3 has as they are."""
         self.scratch.mkdir(parents=True, exist_ok=True)
         draft = self.note.with_suffix(".partial")
         draft.write_text(json.dumps(self.stored))

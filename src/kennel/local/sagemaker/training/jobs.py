@@ -6,6 +6,8 @@ from typing import Any
 
 from kennel.local.resources import LOCAL, Document
 from kennel.local.sagemaker import s3_uri
+from kennel.local.sagemaker.debugger import checks as debugger
+from kennel.local.sagemaker.debugger import statuses
 from kennel.local.sagemaker.listing import page
 from kennel.local.sagemaker.names import TRAINING_JOB, invalid
 from kennel.local.sagemaker.platform import Platform, now
@@ -22,12 +24,6 @@ SUMMARY = (
     *("LastModifiedTime", "TrainingJobStatus", "SecondaryStatus"),
 )
 AWAY = "CapacityAwayInSeconds"  # of an interruption
-# AWS's rules are closed images; the request keeps them, and says that nobody evaluates them here.
-RULES = {
-    "DebugRuleConfigurations": "DebugRuleEvaluationStatuses",
-    "ProfilerRuleConfigurations": "ProfilerRuleEvaluationStatuses",
-}
-NOT_EVALUATED = "SageMaker's own rules are not evaluated in local mode"
 
 
 class TrainingJobs:
@@ -49,6 +45,7 @@ class TrainingJobs:
     def check(self, params: Mapping[str, Any]) -> None:
         """Refuse what cannot be trained."""
         checks.check(params, max_instances=self.platform.runtime.max_instances)
+        debugger.check(params)
         self._check_s3(params)
 
     def add(self, params: Mapping[str, Any], **members: object) -> Document:
@@ -68,13 +65,16 @@ class TrainingJobs:
     def _check_s3(self, params: Mapping[str, Any]) -> None:
         """Ask that the inputs are there, and the buckets of the outputs."""
         inputs.check(self.platform.objects, params, region())
-        uris = [params["OutputDataConfig"]["S3OutputPath"]]
+        uris = [params["OutputDataConfig"]["S3OutputPath"], *debugger.uris(params)]
         if "CheckpointConfig" in params:
             uris.append(params["CheckpointConfig"]["S3Uri"])
         for uri in uris:
             bucket, _ = s3_uri.split(uri)
             if all(known.name != bucket for known in self.platform.objects.buckets()):
                 raise invalid(f"The bucket of {uri!r} does not exist: {bucket!r}.")
+        for uri in debugger.sources(params):
+            if not self.platform.objects.exists(*s3_uri.split(uri)):
+                raise invalid(f"The rule's program {uri!r} does not exist.")
 
     def describe(self, params: dict[str, Any]) -> dict[str, Any]:
         """Answer DescribeTrainingJob."""
@@ -139,25 +139,8 @@ def document(params: Mapping[str, Any]) -> Document:
         **request,
         "TrainingJobArn": TRAINING_JOB.arn(name),
         **status.created(moment),
-        **rule_statuses(request),
+        **statuses.created(request, moment),
         LOCAL: {"Region": region(), **spot.first_attempt(request, moment)},
-    }
-
-
-def rule_statuses(request: Document) -> Document:
-    """Return a status for each of AWS's rules that the request asks for."""
-    return {
-        member: [
-            {
-                "RuleConfigurationName": rule["RuleConfigurationName"],
-                "RuleEvaluationStatus": "Stopped",
-                "StatusDetails": NOT_EVALUATED,
-                "LastModifiedTime": now(),
-            }
-            for rule in request[rules]
-        ]
-        for rules, member in RULES.items()
-        if rules in request
     }
 
 

@@ -12,16 +12,23 @@ from typing import Any
 from kennel.contract import ContainerPaths
 from kennel.local import environment as client_environment
 from kennel.local.resources import Document
+from kennel.local.sagemaker.debugger import places
 from kennel.local.sagemaker.training import cluster
 
 NETWORK_INTERFACE = "eth0"
 # Below /opt/ml, where the files are hard links to objects, which nobody may write into
 LINKED = str(ContainerPaths().data.relative_to(ContainerPaths().root))
-# Members of a request that a container finds as a file, as they are
-VERBATIM = {
-    "DebugHookConfig": "debughookconfig.json",
-    "ProfilerConfig": "profilerconfig.json",
-    "TensorBoardOutputConfig": "tensorboardoutputconfig.json",
+# Members of a request that a container finds as a file
+PARTS = {
+    places.HOOK: "debughookconfig.json",
+    places.PROFILER: "profilerconfig.json",
+    places.TENSORBOARD: "tensorboardoutputconfig.json",
+}
+# Where smdebug looks for them, if not below /opt/ml
+SMDEBUG_VARIABLES = {
+    places.HOOK: "SMDEBUG_CONFIG_FILE_PATH",
+    places.PROFILER: "SMPROFILER_CONFIG_PATH",
+    places.TENSORBOARD: "TENSORBOARD_CONFIG_FILE_PATH",
 }
 
 
@@ -56,7 +63,11 @@ def documents(
     if "CheckpointConfig" in job:
         local = checkpoint_folder(job, base_dir)
         files[paths.checkpoint_config.name] = {"LocalPath": str(local)}
-    return files | {name: job[part] for part, name in VERBATIM.items() if part in job}
+    return files | {
+        name: places.with_local_path(job, part, base_dir)
+        for part, name in PARTS.items()
+        if part in job
+    }
 
 
 def input_data_config(job: Document, index: int = 0) -> dict[str, Any]:
@@ -114,6 +125,14 @@ def environment(job: Document, *, region: str, endpoint_url: str) -> dict[str, s
         **local_aws(region, endpoint_url),
         **job.get("Environment", {}),
     }
+
+
+def elsewhere(base_dir: Path) -> dict[str, str]:
+    """Return what tells smdebug of a container's files where they are not below /opt/ml."""
+    paths = ContainerPaths(base_dir)
+    if base_dir == ContainerPaths().root:
+        return {}
+    return {SMDEBUG_VARIABLES[part]: str(paths.config / name) for part, name in PARTS.items()}
 
 
 def local_aws(region: str, endpoint_url: str) -> dict[str, str]:

@@ -92,6 +92,7 @@ class Run:
     def _release(self, attempt: Attempt) -> None:
         """Store the last checkpoints, and lose all that the instances had."""
         attempt.sync(ended=True)
+        attempt.beside.pause()
         attempt.remove()
         moment = now()
         self.record.change(lambda job: spot.released(job, moment))
@@ -112,7 +113,7 @@ class Run:
         self._conclude(secondary, reason)
 
     def _upload(self, attempt: Attempt, secondary: str) -> None:
-        """Store the last checkpoints, the output data, and the model if it is wanted."""
+        """Store what the hosts have left, with the model if it is wanted, and see to the rules."""
         attempt.sync(ended=True)
         job, paths = self.record.read(), [host.paths for host in attempt.hosts]
         is_empty = all(archive.is_empty(each.model) for each in paths)
@@ -123,6 +124,7 @@ class Run:
         if with_model:
             artifacts = {"S3ModelArtifacts": uploads.model_uri(job)}
             self.record.change(lambda job: job | {"ModelArtifacts": artifacts})
+        attempt.beside.finish(paths)
 
     def _fail(self, reason: str) -> None:
         """Conclude a job that the server itself cannot bring further."""
@@ -133,7 +135,9 @@ class Run:
         """Leave nothing of the job on this machine, then show how it ended."""
         moment = now()
         self.record.change_local(Ending={"Secondary": secondary, "Reason": reason})
-        Attempt(self.platform, self.record).remove()
+        attempt = Attempt(self.platform, self.record)
+        attempt.remove()
+        attempt.beside.remove()
         self.record.change(
             lambda job: status.ended(
                 job, secondary, moment, reason, billed_s=spot.billed_s(job, moment)
