@@ -93,6 +93,38 @@ def read(documents: Sequence[Mapping[str, Any]]) -> tuple[Configuration, ...]:
     return found
 
 
+def asked(text: str, every: Sequence[str]) -> tuple[Configuration, ...]:
+    """
+    Read what a hyperparameter says of rules; whether there are such rules is not judged.
+
+    Args:
+        text: "all", "none", names with commas, or a request's configurations as JSON.
+        every: The rules that "all" means.
+    Raises:
+        RuleError: It is none of these.
+    """
+    text = text.strip()
+    if text.lower() in {"", "none"}:
+        return ()
+    if text.lower() == "all":
+        return tuple(Configuration(name, name) for name in every)
+    if not text.startswith(("[", "{")):
+        names = [name.strip() for name in text.split(",")]
+        return read([{"RuleConfigurationName": name} for name in names if name])
+    try:
+        documents = json.loads(text)
+    except ValueError as error:
+        raise RuleError(
+            f"the rules are no JSON: {error}", expected="a request's configurations, a list"
+        ) from error
+    listed = documents if isinstance(documents, list) else [documents]
+    if not all(isinstance(document, dict) for document in listed):
+        raise RuleError(
+            "a rule configuration is no object", expected='[{"RuleConfigurationName": "…"}, …]'
+        )
+    return read(listed)
+
+
 def stops(name: str, actions: str) -> bool:
     """
     Tell whether *actions* stop the training job; e-mail and SMS are nobody's here.
