@@ -69,7 +69,7 @@ TABLES: Mapping[str, Table] = {
     ),
     "ExplodingTensor": Table(
         "a tensor holds infinity or NaN",
-        (_NAMES, _regex(), Parameter("only_nan", False, "infinity is no finding")),
+        (_NAMES, _regex(), Parameter("only_nan", default=False, help="infinity is no finding")),
         "gradients, weights or losses",
     ),
     "PoorWeightInitialization": Table(
@@ -95,7 +95,9 @@ TABLES: Mapping[str, Table] = {
         (
             _NAMES,
             _regex(),
-            Parameter("use_losses_collection", True, "look at the collection of losses"),
+            Parameter(
+                "use_losses_collection", default=True, help="look at the collection of losses"
+            ),
             _count("num_steps", 10, "steps between two looks"),
             _percent("diff_percent", 0.1, "least fall between two looks, in percent"),
             _percent("increase_threshold_percent", 5.0, "rise that is allowed, in percent"),
@@ -157,7 +159,7 @@ TABLES: Mapping[str, Table] = {
             _count("num_steps", 3, "saved steps that are compared", low=2),
             Parameter("rtol", 1e-5, "relative tolerance, as numpy.allclose has it", low=0),
             Parameter("atol", 1e-8, "absolute tolerance, as numpy.allclose has it", low=0),
-            Parameter("equal_nan", False, "NaN equals NaN"),
+            Parameter("equal_nan", default=False, help="NaN equals NaN"),
         ),
         "weights",
     ),
@@ -187,7 +189,7 @@ TABLES: Mapping[str, Table] = {
             Parameter("threshold_imbalance", 10.0, "largest class over smallest", low=1),
             _share("threshold_misprediction", 0.7, "share of a class that may be missed"),
             _count("samples", 500, "labels that are seen before anything is said"),
-            Parameter("argmax", False, "predictions hold a value per class"),
+            Parameter("argmax", default=False, help="predictions hold a value per class"),
             Parameter("labels_regex", ".*labels", "the labels' tensor", is_pattern=True),
             Parameter("predictions_regex", ".*predictions", "the predictions'", is_pattern=True),
         ),
@@ -210,7 +212,7 @@ TABLES: Mapping[str, Table] = {
         "nothing was saved for too long",
         (
             _count("threshold", 1800, "seconds"),
-            Parameter("stop_training_on_fire", False, "stop the training job"),
+            Parameter("stop_training_on_fire", default=False, help="stop the training job"),
             Parameter("training_job_name_prefix", "", "of the job; whose tensors these are is it"),
         ),
         "anything",

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -50,5 +49,4 @@ def file_name(name: str) -> str:
 def _write(path: Path, outcome: Outcome) -> Path:
     draft = path.with_suffix(".tmp")
     draft.write_text(json.dumps(outcome.document(), indent=1), encoding="utf-8")
-    os.replace(draft, path)
-    return path
+    return draft.replace(path)

@@ -1,0 +1,134 @@
+"""Rules about what layers pass on: DeadRelu, SaturatedActivation."""
+
+import numpy as np
+import numpy.typing as npt
+
+from kennel.debugging.reading import Trial
+from kennel.debugging.rules import tensors
+from kennel.debugging.rules.advice import learning_rate
+from kennel.debugging.rules.judge import Setting, Step, Steps, Values, Verdict
+from kennel.debugging.statistics import Numbers
+from kennel.rules.outcome import Finding
+
+ACTIVE = "active/"
+ALL = 100.0
+
+
+class DeadRelu(Steps):
+    """
+    Finds layers of which more than ``threshold_layer`` percent of the ReLUs are dead.
+
+    A ReLU (one channel, one feature) is dead at a step when less than ``threshold_inactivity``
+    percent of what it puts out is above zero. It has to be so at two saved steps running: one
+    batch has not every class in it.
+    """
+
+    def __init__(self, values: Values, run: Setting) -> None:
+        self._values, self._run = values, run
+        self._before: dict[
+            str, npt.NDArray[np.bool_]
+        ] = {}  # layer -> which of its units were inactive
+
+    def at(self, trial: Trial, step: Step) -> Verdict:
+        """Judge a step."""
+        judged, findings = 0, []
+        for name in self._names(trial):
+            share = activity(trial, name, step.number)
+            if share is None:
+                continue
+            idle = ALL * share < self._values["threshold_inactivity"]
+            before = self._before.get(name)
+            self._before[name] = idle
+            if before is None or before.shape != idle.shape:
+                continue
+            judged += 1
+            dead = ALL * float((idle & before).mean())
+            if dead > self._values["threshold_layer"]:
+                findings.append(self._finding(name, dead, step))
+        return Verdict(judged, tuple(findings))
+
+    def _names(self, trial: Trial) -> tuple[str, ...]:
+        every = (name.removeprefix(ACTIVE) for name in trial.names())
+        return tuple(sorted(set(tensors.matching(self._values["tensor_regex"], every))))
+
+    def _finding(self, name: str, dead: float, step: Step) -> Finding:
+        return Finding(
+            name,
+            f"{dead:.3g} % of its ReLUs pass nothing on",
+            f"try {learning_rate(self._run, 0.1)}, Kaiming initialisation with biases of zero,"
+            " BatchNorm before the ReLU, or LeakyReLU",
+            dead,
+            self._values["threshold_layer"],
+            step.training,
+        )
+
+
+def saturated(trial: Trial, step: Step, values: Values, _: Setting) -> Verdict:
+    """
+    Find layers of which more than ``threshold_layer`` percent of the units are saturated.
+
+    A unit is saturated where less than ``threshold_inactivity`` percent of its inputs lie between
+    the two thresholds of its function.
+    """
+    names = set(tensors.matching(values["tensor_regex"], trial.names()))
+    for collection in tensors.parts(values["collection_names"]):
+        names.update(trial.names(collection))
+    judged, findings = 0, []
+    for name in sorted(names):
+        kind = "tanh" if "tanh" in name.lower() else "sigmoid"
+        low, high = values[f"threshold_{kind}_min"], values[f"threshold_{kind}_max"]
+        stuck = _stuck(trial, name, step.number, (low, high), values["threshold_inactivity"])
+        if stuck is None:
+            continue
+        judged += 1
+        if stuck > values["threshold_layer"]:
+            findings.append(_saturation(name, kind, stuck, values["threshold_layer"], step))
+    return Verdict(judged, tuple(findings))
+
+
+def activity(trial: Trial, name: str, step: int) -> Numbers | None:
+    """Return the share (units,) of each unit's outputs that is above zero, 0 to 1."""
+    saved = trial.value(f"{ACTIVE}{name}", step)
+    if saved is not None:
+        return saved.reshape(-1).astype(np.float64)
+    value = _numbers(trial, name, step)
+    return None if value is None else _by_unit(value > 0)
+
+
+def _numbers(trial: Trial, name: str, step: int) -> Numbers | None:
+    value = trial.value(name, step)
+    return None if value is None or not value.size else value.astype(np.float32)
+
+
+def _by_unit(is_so: npt.NDArray[np.bool_]) -> Numbers:
+    """Return the share of each unit, which is the second dimension (N, C, …); of one: the last."""
+    units = 1 if is_so.ndim > 1 else 0
+    others = tuple(axis for axis in range(is_so.ndim) if axis != units)
+    return np.asarray(is_so.mean(axis=others), dtype=np.float64)
+
+
+def _stuck(
+    trial: Trial, name: str, step: int, bounds: tuple[float, float], inactivity: float
+) -> float | None:
+    low, high = bounds
+    value = _numbers(trial, name, step)
+    if value is not None:
+        free = _by_unit((value > low) & (value < high))
+        return ALL * float((ALL * free < inactivity).mean())
+    least, most = (trial.reduction(name, step, statistic) for statistic in ("min", "max"))
+    if least is None or most is None:
+        return None
+    if most < low or least > high:
+        return ALL
+    return 0.0 if low < least and most < high else None  # in between nobody can tell
+
+
+def _saturation(name: str, kind: str, stuck: float, threshold: float, step: Step) -> Finding:
+    return Finding(
+        name,
+        f"{stuck:.3g} % of its {kind} units are stuck where their slope is nothing",
+        f"use ReLU instead of {kind}, BatchNorm before it, or smaller first weights (Xavier)",
+        stuck,
+        threshold,
+        step.training,
+    )

@@ -1,0 +1,101 @@
+"""What judges a rule while a trial is read step by step, and what one step says."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kennel.debugging.reading import Trial
+from kennel.rules.outcome import Finding
+
+Values = Mapping[str, Any]  # a rule's parameters, read
+Setting = Mapping[str, str]  # the training's hyperparameters, as far as they are known
+
+TRAIN, EVAL = "TRAIN", "EVAL"
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    One saved step.
+
+    Args:
+        number: In the trial, batches of evaluations counted too.
+        mode: TRAIN, EVAL, PREDICT or GLOBAL (nobody said).
+        training: The training step that it is, or that came last before it; counted from 0.
+    """
+
+    number: int
+    mode: str
+    training: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    What a step says.
+
+    Args:
+        datapoints: How many numbers were judged.
+        findings: What is wrong with them.
+    """
+
+    datapoints: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+NOTHING = Verdict()
+
+
+class Judge(Protocol):
+    """One rule with its parameters, over one trial."""
+
+    def at(self, trial: Trial, step: Step) -> Verdict:
+        """Judge a step; each comes once, in order."""
+        ...
+
+    def ended(self, trial: Trial) -> Verdict:
+        """Judge what only the end tells: called once, after the last step."""
+        ...
+
+    def details(self) -> dict[str, Any]:
+        """Return the rule's own figures, for its report; what JSON can hold."""
+        ...
+
+
+class Steps:
+    """A judge for whom each step stands alone, and the end says nothing. Others derive from it."""
+
+    def at(self, trial: Trial, step: Step) -> Verdict:  # noqa: ARG002 - nothing is judged
+        """Judge a step."""
+        return NOTHING
+
+    def ended(self, trial: Trial) -> Verdict:  # noqa: ARG002 - the steps have said all
+        """Judge nothing more."""
+        return NOTHING
+
+    def details(self) -> dict[str, Any]:
+        """Return nothing beside the findings."""
+        return {}
+
+
+class Each(Steps):
+    """A judge that is a pure function of a trial and a step."""
+
+    def __init__(
+        self, judge: Callable[[Trial, Step, Values, Setting], Verdict], values: Values, run: Setting
+    ) -> None:
+        self._judge, self._values, self._run = judge, values, run
+
+    def at(self, trial: Trial, step: Step) -> Verdict:
+        """Judge a step."""
+        return self._judge(trial, step, self._values, self._run)
+
+
+def severity(finding: Finding) -> float:
+    """Return how many powers of ten a value lies from its threshold; infinity: beyond any."""
+    if not math.isfinite(finding.value):
+        return math.inf
+    tiny = 1e-30
+    ratio = (abs(finding.value) + tiny) / (abs(finding.threshold) + tiny)
+    return abs(math.log10(ratio))

@@ -1,0 +1,79 @@
+"""
+Which tensors a rule looks at.
+
+AWS's rules take every tensor of a trial unless they are told otherwise, and so find fault with
+healthy runs: biases and running means that start at zero, counters, labels. Here a rule without
+``collection_names`` and ``tensor_regex`` looks at what it is about, and docs/debugging.md says why.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from kennel.debugging.reading import Trial
+from kennel.debugging.rules.judge import Values
+
+GRADIENT = "gradient/"
+# Small tensors that kennel's hook saves instead of large ones; they are no layer's own
+OURS = ("percentiles/", "update/", "active/", "epoch/", "variance/")
+_BIAS = re.compile(r"[._]bias(_\d+)?$|/bias(:0)?$")
+_BUFFER = re.compile(r"running_mean|running_var|num_batches_tracked|moving_mean|moving_var")
+
+
+def asked(trial: Trial, values: Values, *collections: str) -> tuple[str, ...]:
+    """
+    Return the tensors that a rule's parameters name, or else those of *collections*.
+
+    Without *collections* these are all that a layer or a loss has saved.
+    """
+    named = _list(values.get("collection_names", ""))
+    patterns = parts(values.get("tensor_regex", ""))
+    if named or patterns:
+        members = {name for collection in named for name in trial.names(collection)}
+        members |= {name for pattern in patterns for name in trial.names(regex=pattern)}
+        return tuple(sorted(members))
+    if not collections:
+        return tuple(name for name in trial.names() if not name.startswith(OURS))
+    return tuple(sorted({name for group in collections for name in trial.names(group)}))
+
+
+def is_named(values: Values) -> bool:
+    """Tell whether a rule's parameters say which tensors to look at."""
+    return bool(values.get("collection_names") or values.get("tensor_regex"))
+
+
+def weights(trial: Trial, names: Iterable[str]) -> tuple[str, ...]:
+    """
+    Return the weights among *names* that are trained, with gradients of such.
+
+    Biases start at zero, and one before a BatchNorm has no gradient: neither tells of a fault.
+    A weight without a gradient in a trial that has gradients is frozen, which is meant.
+    """
+    trained = {name.removeprefix(GRADIENT) for name in trial.names("gradients")}
+    return tuple(
+        name
+        for name in names
+        if is_weight(name) and (not trained or name.removeprefix(GRADIENT) in trained)
+    )
+
+
+@cache
+def is_weight(name: str) -> bool:
+    """Tell a layer's weight, or its gradient, from biases, from BatchNorm's buffers and ours."""
+    return not (_BIAS.search(name) or _BUFFER.search(name) or name.startswith(OURS))
+
+
+def matching(patterns: str, names: Iterable[str]) -> list[str]:
+    """Return those of *names* in which one of *patterns* is found, upper or lower case."""
+    compiled = [re.compile(part, re.IGNORECASE) for part in parts(patterns)]
+    return [name for name in names if any(one.search(name) for one in compiled)]
+
+
+def parts(patterns: str) -> list[str]:
+    """Return the regular expressions of a list with commas, which those in braces do not end."""
+    split = re.split(r",(?![^{]*\})", patterns)
+    return [pattern.strip() for pattern in split if pattern.strip()]
+
+
+def _list(names: str) -> Sequence[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]

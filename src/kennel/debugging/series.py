@@ -1,0 +1,128 @@
+"""
+What the debugger's page draws, gathered while a trial is judged, and kept as series.json.
+
+    losses                 {"train": [[step, loss], …], "eval": […]}; of an evaluation its mean
+    gradient_norms         {layer: [[step, l2 norm], …]}
+    weight_update_ratios   {layer: [[step, ||update|| / ||weight||], …]}
+    epochs                 [{epoch, step, train_loss, train_accuracy, valid_loss, …}, …]
+
+What was not saved is left out. Steps are training steps, counted from 0. The page itself is
+kennel.reports'.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kennel.debugging.reading import Trial
+from kennel.debugging.rules import tensors
+from kennel.debugging.rules.changes import update_ratio
+from kennel.debugging.rules.judge import EVAL, Step
+from kennel.debugging.rules.passes import Mean, Passes, loss_at
+
+FILE = "series.json"
+EPOCH = "epoch/"
+EPSILON = 1e-9
+MOST = 600  # points of a line: more than a page has columns
+
+
+class Line:
+    """Points of one line; from ``MOST`` on every second is dropped, and those to come with them."""
+
+    def __init__(self) -> None:
+        self._points: list[list[float]] = []
+        self._every = 1
+        self._count = 0
+
+    def add(self, step: int, value: float) -> None:
+        """Take a point; one that is no number is a gap and left out."""
+        self._count += 1
+        if not math.isfinite(value) or (self._count - 1) % self._every:
+            return
+        self._points.append([step, value])
+        if len(self._points) >= MOST:
+            self._points = self._points[::2]
+            self._every *= 2
+
+    def points(self) -> list[list[float]]:
+        """Return the points by step."""
+        return self._points
+
+
+class Gatherer:
+    """Takes steps as they come, and gives the document."""
+
+    def __init__(self) -> None:
+        self._passes = Passes(1)
+        self._losses: dict[str, Line] = {}
+        self._norms: dict[str, Line] = {}
+        self._ratios: dict[str, Line] = {}
+        self._epochs: list[dict[str, float]] = []
+
+    def at(self, trial: Trial, step: Step) -> None:
+        """Take what a step has saved."""
+        self._lost(self._passes.add(step, loss_at(trial, step.number)))
+        self._epoch(trial, step)
+        if step.mode == EVAL:
+            return
+        for name in tensors.weights(trial, trial.names("gradients")):
+            layer = name.removeprefix(tensors.GRADIENT)
+            _add(self._norms, layer, step.training, trial.reduction(name, step.number, "l2"))
+        for name in tensors.weights(trial, trial.names("weights")):
+            ratio = update_ratio(trial, name, step.number, EPSILON)
+            _add(self._ratios, name, step.training, ratio)
+
+    def document(self) -> dict[str, Any]:
+        """Return what was gathered; the last evaluation may still be under way."""
+        self._lost(self._passes.rest())
+        found = {
+            "losses": _drawn(self._losses),
+            "gradient_norms": _drawn(self._norms),
+            "weight_update_ratios": _drawn(self._ratios),
+            "epochs": self._epochs,
+        }
+        return {name: part for name, part in found.items() if part}
+
+    def _lost(self, done: tuple[str, Mean] | None) -> None:
+        if done is None:
+            return
+        mode, mean = done
+        kind = "eval" if mode == EVAL else "train"
+        _add(self._losses, kind, mean.training, mean.value)
+
+    def _epoch(self, trial: Trial, step: Step) -> None:
+        found: dict[str, float] = {}
+        for name in trial.names("epochs"):
+            value = trial.reduction(name, step.number, "mean")
+            if value is not None:
+                found[name.removeprefix(EPOCH)] = value
+        if not found:
+            return
+        number = int(found.pop("number", len(self._epochs)))
+        kept = {name: value for name, value in found.items() if math.isfinite(value)}
+        self._epochs.append({"epoch": number, "step": step.training, **kept})
+
+
+def write(folder: Path, document: Mapping[str, Any]) -> Path:
+    """
+    Keep the series, at once.
+
+    Args:
+        folder: debug-output; is made when it is missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(document), encoding="utf-8")
+    return draft.replace(path)
+
+
+def _add(lines: dict[str, Line], name: str, step: int, value: float | None) -> None:
+    if value is not None:
+        lines.setdefault(name, Line()).add(step, value)
+
+
+def _drawn(lines: Mapping[str, Line]) -> dict[str, list[list[float]]]:
+    return {name: line.points() for name, line in lines.items()}
