@@ -14,6 +14,7 @@ from kennel.local.sagemaker import s3_uri
 from kennel.local.sagemaker.debugger import places
 from kennel.local.sagemaker.debugger.statuses import DEBUG_RULES, PROFILER_RULES
 from kennel.local.sagemaker.names import invalid
+from kennel.profiling import rules as profiler_rules
 from kennel.rules import configuration
 from kennel.rules import debugger as debugger_rules
 
@@ -33,7 +34,7 @@ def check(request: Request) -> None:
         if member in request:
             check_local_path(request[member], member)
     check_profiler(request)
-    for rules, judges in ((DEBUG_RULES, debugger_rules),):
+    for rules, judges in ((DEBUG_RULES, debugger_rules), (PROFILER_RULES, profiler_rules)):
         try:
             judges.check(configuration.read(request.get(rules, [])))
         except RuleError as error:

@@ -211,7 +211,7 @@ class Evaluation:
             Closing: The server is going away.
         """
         job = self.record.read()
-        if places.HOOK in job:
+        if self._tensors() is not None:
             bucket, prefix = s3_uri.split(places.uri_of(job, places.HOOK))
             self.platform.objects.put_bytes(bucket, f"{prefix}/{TENSORS_END}", b"")
         if DEBUG_RULES not in job:

@@ -1,0 +1,246 @@
+"""The rules of a job are evaluated beside it, over the tensors that its hook saves."""
+
+import json
+import sys
+
+import pytest
+from botocore.exceptions import ClientError
+
+# A user's program: smdebug's own hook, as its documentation has it, on two layers. Its gradients
+# vanish where its loss is multiplied by next to nothing.
+PROGRAM = """
+import json, os, time
+import torch
+from torch import nn
+import smdebug.pytorch as smd
+
+told = json.load(open(os.environ["SAGEMAKER_BASE_DIR"] + "/input/config/hyperparameters.json"))
+torch.manual_seed(0)
+torch.set_num_threads(1)
+net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
+criterion = nn.CrossEntropyLoss()
+hook = smd.Hook.create_from_json_file()
+hook.register_module(net)
+hook.register_loss(criterion)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+inputs = torch.randn(64, 8)
+labels = (inputs[:, 0] > 0).long()
+print("training", flush=True)
+for step in range(int(told["steps"])):
+    optimizer.zero_grad()
+    (criterion(net(inputs), labels) * float(told.get("scale", 1))).backward()
+    optimizer.step()
+    time.sleep(float(told.get("pause", 0)))
+while "gate" in told and not os.path.exists(told["gate"]):
+    time.sleep(0.01)
+hook.close()
+if "fails" in told:
+    raise SystemExit(3)
+"""
+OWN_RULE = """
+from smdebug.rules.rule import Rule
+
+class LargeLoss(Rule):
+    def __init__(self, base_trial, limit="0.1"):
+        super().__init__(base_trial)
+        self.limit = float(limit)
+
+    def invoke_at_step(self, step):
+        for name in self.base_trial.tensor_names(collection="losses"):
+            if self.base_trial.tensor(name).value(step) > self.limit:
+                return True
+        return False
+"""
+AWS_IMAGE = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"
+GRADIENTS = {
+    "CollectionConfigurations": [
+        {"CollectionName": "gradients", "CollectionParameters": {"save_interval": "1"}},
+        {"CollectionName": "losses", "CollectionParameters": {"save_interval": "1"}},
+    ]
+}
+
+
+def rule(name, **parameters):
+    return {
+        "RuleConfigurationName": name,
+        "RuleEvaluatorImage": AWS_IMAGE,
+        "RuleParameters": {"rule_to_invoke": name, **parameters},
+    }
+
+
+STOPS = {"action_json": json.dumps([{"name": "stoptraining"}])}
+
+
+@pytest.fixture
+def watched(submit, bucket, tmp_path, unique):
+    """Start a job whose hook saves gradients and losses, with these rules; return its name."""
+
+    def start(*rules, hook=None, **told):
+        program = tmp_path / f"{unique('hooked')}.py"
+        program.write_text(PROGRAM)
+        return submit(
+            specification={"ContainerEntrypoint": [sys.executable, "-u", str(program)]},
+            HyperParameters={"steps": "20"} | {name: str(text) for name, text in told.items()},
+            DebugHookConfig={"S3OutputPath": f"s3://{bucket}/watched", **GRADIENTS, **(hook or {})},
+            **({"DebugRuleConfigurations": list(rules)} if rules else {}),
+        )
+
+    return start
+
+
+@pytest.fixture
+def statuses(sagemaker):
+    """Return how the rules of a job stand, by name."""
+
+    def read(name):
+        job = sagemaker.describe_training_job(TrainingJobName=name)
+        told = job["DebugRuleEvaluationStatuses"]
+        return {each["RuleConfigurationName"]: each for each in told}
+
+    return read
+
+
+@pytest.fixture
+def stored(s3, bucket):
+    """Return the keys of what a job's hook has saved, below debug-output."""
+
+    def listed(name):
+        prefix = f"watched/{name}/debug-output/"
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        found = [each["Key"] for page in pages for each in page.get("Contents", [])]
+        return [key.removeprefix(prefix) for key in found]
+
+    return listed
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """A file that a job waits for, where it is told to."""
+    return tmp_path / "gate"
+
+
+def refused(call):
+    with pytest.raises(ClientError) as caught:
+        call()
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+    return caught.value.response["Error"]["Message"]
+
+
+def test_a_rule_that_finds_something_stops_the_job(watched, finished, statuses, s3, bucket):
+    """
+    A job whose gradients vanish is stopped by the rule's action, long before its steps are done;
+    the status names the step, and what was found is in the bucket.
+    """
+    name = watched(rule("VanishingGradient", **STOPS), steps=100_000, scale=1e-12, pause=0.01)
+    job = finished(name)
+
+    found = statuses(name)["VanishingGradient"]
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Stopped"
+    assert found["RuleEvaluationStatus"] == "IssuesFound"
+    assert found["StatusDetails"].startswith(
+        "RuleEvaluationConditionMet: Evaluation of the rule VanishingGradient at step "
+    )
+    assert found["RuleEvaluationJobArn"].partition("/")[0].endswith(":processing-job")
+    assert found["LastModifiedTime"] <= job["TrainingEndTime"]
+    key = f"output/{name}/rule-output/VanishingGradient/VanishingGradient.json"
+    outcome = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    assert outcome["Violations"] > 0
+    assert outcome["Findings"][0]["value"] < 1e-7
+
+
+def test_tensors_are_stored_while_the_job_runs(watched, finished, stored, until, gate):
+    """
+    What the hook saves is in S3 before the job ends; its end is marked there afterwards.
+    """
+    name = watched(gate=gate)
+    until(lambda: any(key.startswith("events/") for key in stored(name)))
+    before = stored(name)
+    gate.touch()
+    finished(name)
+
+    assert "training_job_end.ts" not in before
+    assert {"training_job_end.ts", *before} < set(stored(name))
+    assert sum(key.startswith("index/") for key in stored(name)) == 20
+
+
+def test_a_healthy_job_has_no_issues(watched, finished, statuses):
+    """
+    Rules that find nothing say so when the job has ended; until then they are in progress.
+    """
+    name = watched(rule("VanishingGradient"), rule("ExplodingTensor", collection_names="losses"))
+    before = statuses(name)
+    job = finished(name)
+
+    after = {each["RuleEvaluationStatus"] for each in statuses(name).values()}
+    assert {each["RuleEvaluationStatus"] for each in before.values()} == {"InProgress"}
+    assert job["TrainingJobStatus"] == "Completed"
+    assert after == {"NoIssuesFound"}
+
+
+def test_a_rule_of_ones_own_is_evaluated(watched, finished, statuses, s3, bucket):
+    """
+    A user's own rule is fetched from S3 and driven as smdebug drives it, with its parameters; a job
+    that fails has its tensors judged all the same.
+    """
+    s3.put_object(Bucket=bucket, Key="rules/own.py", Body=OWN_RULE.encode())
+    own = {"source_s3_uri": f"s3://{bucket}/rules/own.py", "rule_to_invoke": "LargeLoss"}
+    strict = {**rule("LargeLoss"), "RuleConfigurationName": "strict"}
+    lax = {**rule("LargeLoss"), "RuleConfigurationName": "lax"}
+    strict["RuleParameters"], lax["RuleParameters"] = own, {**own, "limit": "100"}
+    name = watched(strict, lax, fails=1)
+    job = finished(name)
+
+    found = {each: status["RuleEvaluationStatus"] for each, status in statuses(name).items()}
+    assert job["TrainingJobStatus"] == "Failed"
+    assert found == {"strict": "IssuesFound", "lax": "NoIssuesFound"}
+
+
+def test_a_rule_that_cannot_be_judged_says_why(submit, finished, statuses, bucket):
+    """
+    A job that saves nothing is Completed, and its rule in Error, with AWS's words.
+    """
+    hook = {"S3OutputPath": f"s3://{bucket}/watched"}
+    name = submit(DebugHookConfig=hook, DebugRuleConfigurations=[rule("VanishingGradient")])
+    job = finished(name)
+
+    found = statuses(name)["VanishingGradient"]
+    assert job["TrainingJobStatus"] == "Completed"
+    assert found["RuleEvaluationStatus"] == "Error"
+    assert "No debugging data was saved by the training job" in found["StatusDetails"]
+
+
+def test_no_rule_outlives_its_job(submit, finished, statuses, sagemaker):
+    """
+    No status stays InProgress, however a job ends.
+    """
+    name = submit("import time; time.sleep(60)", DebugRuleConfigurations=[rule("AllZero")])
+    sagemaker.stop_training_job(TrainingJobName=name)
+    finished(name)
+
+    assert statuses(name)["AllZero"]["RuleEvaluationStatus"] in ("Error", "Stopped")
+
+
+def test_what_cannot_be_judged_is_refused(sagemaker, job_request, bucket):
+    """
+    A rule or a parameter that there is not, a folder or a bucket that cannot be: at once, by name.
+    """
+    hook = {"S3OutputPath": f"s3://{bucket}/watched"}
+    own = {"rule_to_invoke": "Mine", "source_s3_uri": f"s3://{bucket}/nothing.py"}
+    mine = {"RuleConfigurationName": "mine", "RuleEvaluatorImage": "", "RuleParameters": own}
+
+    def message(*rules, hook=hook):
+        request = job_request(DebugHookConfig=hook, DebugRuleConfigurations=list(rules))
+        return refused(lambda: sagemaker.create_training_job(**request))
+
+    assert "VanishingGradient" in message(rule("VanishingGradients"))
+    assert "threshold" in message(rule("VanishingGradient", treshold="1"))
+    assert "threshold is 'low'" in message(rule("VanishingGradient", threshold="low"))
+    assert "action_json" in message(rule("VanishingGradient", action_json="stop"))
+    assert "two rule configurations" in message(rule("AllZero"), rule("AllZero"))
+    assert "20" in message(
+        *[{**rule("AllZero"), "RuleConfigurationName": str(n)} for n in range(21)]
+    )
+    assert "nothing.py" in message(mine)
+    assert "'nowhere'" in message(hook={"S3OutputPath": "s3://nowhere/watched"})
+    assert "LocalPath" in message(hook=hook | {"LocalPath": "/var/tensors"})
+    assert "LocalPath" in message(hook=hook | {"LocalPath": "/opt/ml/output"})
