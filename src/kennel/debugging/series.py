@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kennel.debugging.collections import EPOCH_FIGURES, EPOCHS
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
 from kennel.debugging.rules.changes import update_ratio
@@ -23,7 +24,6 @@ from kennel.debugging.rules.judge import EVAL, Step
 from kennel.debugging.rules.passes import Mean, Passes, loss_at
 
 FILE = "series.json"
-EPOCH = "epoch/"
 EPSILON = 1e-9
 MOST = 600  # points of a line: more than a page has columns
 
@@ -94,10 +94,10 @@ class Gatherer:
 
     def _epoch(self, trial: Trial, step: Step) -> None:
         found: dict[str, float] = {}
-        for name in trial.names("epochs"):
+        for name in trial.names(EPOCH_FIGURES):
             value = trial.reduction(name, step.number, "mean")
             if value is not None:
-                found[name.removeprefix(EPOCH)] = value
+                found[name.removeprefix(EPOCHS)] = value
         if not found:
             return
         number = int(found.pop("number", len(self._epochs)))

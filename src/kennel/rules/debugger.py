@@ -254,6 +254,11 @@ def named(rule: str) -> str:
     )
 
 
+def default(rule: str, parameter: str) -> parameters.Value:
+    """Return a parameter's default."""
+    return next(each.default for each in TABLES[rule].parameters if each.name == parameter)
+
+
 def check(configurations: Sequence[Configuration]) -> None:
     """
     Require that each of *configurations* can be judged; a user's own rule is taken at its word.

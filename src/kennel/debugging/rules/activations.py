@@ -3,15 +3,18 @@
 import numpy as np
 import numpy.typing as npt
 
+from kennel.debugging.collections import ACTIVITY
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
 from kennel.debugging.rules.advice import learning_rate
 from kennel.debugging.rules.judge import Setting, Step, Steps, Values, Verdict
 from kennel.debugging.statistics import Numbers
+from kennel.rules import debugger
 from kennel.rules.outcome import Finding
 
-ACTIVE = "active/"
 ALL = 100.0
+DEAD_RELUS = debugger.default("DeadRelu", "tensor_regex")
+SATURATING = ("tanh_input", "sigmoid_input")
 
 
 class DeadRelu(Steps):
@@ -19,20 +22,23 @@ class DeadRelu(Steps):
     Finds layers of which more than ``threshold_layer`` percent of the ReLUs are dead.
 
     A ReLU (one channel, one feature) is dead at a step when less than ``threshold_inactivity``
-    percent of what it puts out is above zero. It has to be so at two saved steps running: one
+    percent of what it puts out is not zero. It has to be so at two saved steps running: one
     batch has not every class in it.
     """
 
     def __init__(self, values: Values, run: Setting) -> None:
         self._values, self._run = values, run
-        self._before: dict[
-            str, npt.NDArray[np.bool_]
-        ] = {}  # layer -> which of its units were inactive
+        # Layer -> which of its units were inactive
+        self._before: dict[str, npt.NDArray[np.bool_]] = {}
 
     def at(self, trial: Trial, step: Step) -> Verdict:
         """Judge a step."""
+        regex = self._values["tensor_regex"]
+        collections = ["relu_output"] if regex == DEAD_RELUS else []
+        prefix = ACTIVITY if regex == DEAD_RELUS else ""
+        names = tensors.of_layers(trial, regex, collections, prefix)
         judged, findings = 0, []
-        for name in self._names(trial):
+        for name in names:
             share = activity(trial, name, step.number)
             if share is None:
                 continue
@@ -46,10 +52,6 @@ class DeadRelu(Steps):
             if dead > self._values["threshold_layer"]:
                 findings.append(self._finding(name, dead, step))
         return Verdict(judged, tuple(findings))
-
-    def _names(self, trial: Trial) -> tuple[str, ...]:
-        every = (name.removeprefix(ACTIVE) for name in trial.names())
-        return tuple(sorted(set(tensors.matching(self._values["tensor_regex"], every))))
 
     def _finding(self, name: str, dead: float, step: Step) -> Finding:
         return Finding(
@@ -70,12 +72,11 @@ def saturated(trial: Trial, step: Step, values: Values, _: Setting) -> Verdict:
     A unit is saturated where less than ``threshold_inactivity`` percent of its inputs lie between
     the two thresholds of its function.
     """
-    names = set(tensors.matching(values["tensor_regex"], trial.names()))
-    for collection in tensors.parts(values["collection_names"]):
-        names.update(trial.names(collection))
+    collections = tensors.parts(values["collection_names"]) or SATURATING
+    tanhs = trial.names("tanh_input")
     judged, findings = 0, []
-    for name in sorted(names):
-        kind = "tanh" if "tanh" in name.lower() else "sigmoid"
+    for name in tensors.of_layers(trial, values["tensor_regex"], collections):
+        kind = "tanh" if "tanh" in name.lower() or name in tanhs else "sigmoid"
         low, high = values[f"threshold_{kind}_min"], values[f"threshold_{kind}_max"]
         stuck = _stuck(trial, name, step.number, (low, high), values["threshold_inactivity"])
         if stuck is None:
@@ -87,12 +88,12 @@ def saturated(trial: Trial, step: Step, values: Values, _: Setting) -> Verdict:
 
 
 def activity(trial: Trial, name: str, step: int) -> Numbers | None:
-    """Return the share (units,) of each unit's outputs that is above zero, 0 to 1."""
-    saved = trial.value(f"{ACTIVE}{name}", step)
+    """Return the share (units,) of each unit's outputs that is not zero, 0 to 1."""
+    saved = trial.value(f"{ACTIVITY}{name}", step)
     if saved is not None:
         return saved.reshape(-1).astype(np.float64)
     value = _numbers(trial, name, step)
-    return None if value is None else _by_unit(value > 0)
+    return None if value is None else _by_unit(value != 0)
 
 
 def _numbers(trial: Trial, name: str, step: int) -> Numbers | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from kennel.debugging.collections import UPDATES
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
 from kennel.debugging.rules.advice import learning_rate
@@ -12,7 +13,6 @@ from kennel.debugging.rules.judge import EVAL, NOTHING, Setting, Step, Steps, Va
 from kennel.debugging.statistics import Array, Numbers
 from kennel.rules.outcome import Finding
 
-UPDATE = "update/"
 _COMPARED = ("mean", "variance", "std", "l1", "l2", "abs_mean", "abs_max", "min", "max", "sum")
 
 State = Array | Mapping[str, float]
@@ -141,7 +141,7 @@ class UpdateRatio(Steps):
 
 def update_ratio(trial: Trial, name: str, step: int, epsilon: float) -> float | None:
     """Return ||update|| / (||weight|| + epsilon) of one step, where the hook has saved both."""
-    update = trial.value(f"{UPDATE}{name}", step)
+    update = trial.value(f"{UPDATES}{name}", step)
     if update is None:
         return None
     size = trial.reduction(name, step, "l2")

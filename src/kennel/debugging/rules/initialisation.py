@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from kennel.debugging.collections import INPUTS, PERCENTILES, RELU_INPUTS
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
 from kennel.debugging.rules.judge import EVAL, NOTHING, Setting, Step, Steps, Values, Verdict
 from kennel.debugging.rules.passes import loss_at
+from kennel.rules import debugger
 from kennel.rules.outcome import Finding
 
-PERCENTILES, VARIANCE = "percentiles/", "variance/"
 ENDS = (5, 95)
+NAME = "PoorWeightInitialization"
 
 
 class PoorInitialisation(Steps):
@@ -60,8 +62,10 @@ class PoorInitialisation(Steps):
         return {"ratio": self._ratio, "narrowest": dict(narrowest)}
 
     def _variances(self, trial: Trial, step: Step) -> Verdict:
-        every = {name.removeprefix(VARIANCE) for name in trial.names()}
-        names = tensors.matching(self._values["activation_inputs_regex"], sorted(every))
+        regex = self._values["activation_inputs_regex"]
+        is_default = regex == debugger.default(NAME, "activation_inputs_regex")
+        collections, prefix = ([RELU_INPUTS, "relu_input"], INPUTS) if is_default else ([], "")
+        names = tensors.of_layers(trial, regex, collections, prefix)
         found = {name: variance(trial, name, step.number) for name in names}
         known = {name: value for name, value in found.items() if value is not None}
         if len(known) < 2:  # noqa: PLR2004 - a ratio needs two
@@ -115,7 +119,7 @@ class PoorInitialisation(Steps):
 
 def variance(trial: Trial, name: str, step: int) -> float | None:
     """Return the variance of an activation's input, from a small tensor of ours or its own."""
-    saved = trial.value(f"{VARIANCE}{name}", step)
+    saved = trial.value(f"{INPUTS}{name}", step)
     if saved is not None:
         return float(saved.reshape(-1)[0])
     return trial.reduction(name, step, "variance")

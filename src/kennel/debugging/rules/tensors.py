@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
+from kennel.debugging.collections import OWN
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules.judge import Values
 
 GRADIENT = "gradient/"
-# Small tensors that kennel's hook saves instead of large ones; they are no layer's own
-OURS = ("percentiles/", "update/", "active/", "epoch/", "variance/")
 _BIAS = re.compile(r"[._]bias(_\d+)?$|/bias(:0)?$")
 _BUFFER = re.compile(r"running_mean|running_var|num_batches_tracked|moving_mean|moving_var")
 
@@ -33,7 +32,7 @@ def asked(trial: Trial, values: Values, *collections: str) -> tuple[str, ...]:
         members |= {name for pattern in patterns for name in trial.names(regex=pattern)}
         return tuple(sorted(members))
     if not collections:
-        return tuple(name for name in trial.names() if not name.startswith(OURS))
+        return tuple(name for name in trial.names() if not name.startswith(OWN))
     return tuple(sorted({name for group in collections for name in trial.names(group)}))
 
 
@@ -60,13 +59,36 @@ def weights(trial: Trial, names: Iterable[str]) -> tuple[str, ...]:
 @cache
 def is_weight(name: str) -> bool:
     """Tell a layer's weight, or its gradient, from biases, from BatchNorm's buffers and ours."""
-    return not (_BIAS.search(name) or _BUFFER.search(name) or name.startswith(OURS))
+    return not (_BIAS.search(name) or _BUFFER.search(name) or name.startswith(OWN))
 
 
 def matching(patterns: str, names: Iterable[str]) -> list[str]:
     """Return those of *names* in which one of *patterns* is found, upper or lower case."""
     compiled = [re.compile(part, re.IGNORECASE) for part in parts(patterns)]
     return [name for name in names if any(one.search(name) for one in compiled)]
+
+
+def of_layers(
+    trial: Trial, patterns: str, collections: Iterable[str], prefix: str = ""
+) -> tuple[str, ...]:
+    """
+    Return what layers take or give, by the name of the tensor or by its collection.
+
+    PyTorch's tensors are named after attributes (``features.2_output_0``), which AWS's patterns
+    (``.*relu_output``) find only where the attribute is called so.
+
+    Args:
+        trial: The trial.
+        patterns: Regular expressions with commas, upper or lower case.
+        collections: Whose members count too.
+        prefix: Of small tensors of ours about such a one; it is taken off, and all of them count.
+    """
+    every = trial.names()
+    ours = {name.removeprefix(prefix) for name in every if prefix and name.startswith(prefix)}
+    plain = [name for name in every if not name.startswith(OWN)]
+    members = {name for group in collections for name in trial.names(group)}
+    members = {name.removeprefix(prefix) for name in members if not name.startswith(OWN)}
+    return tuple(sorted({*ours, *matching(patterns, plain), *members}))
 
 
 def parts(patterns: str) -> list[str]:
