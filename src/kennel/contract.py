@@ -169,6 +169,11 @@ class ContainerPaths:
         return self.config / "checkpointconfig.json"
 
     @property
+    def profiler_config(self) -> Path:
+        """JSON object: the request's ProfilerConfig."""
+        return self.config / "profilerconfig.json"
+
+    @property
     def data(self) -> Path:
         """Folder with one folder for each channel."""
         return self.root / "input" / "data"
@@ -191,6 +196,11 @@ class ContainerPaths:
     def output_data(self) -> Path:
         """What becomes output.tar.gz."""
         return self.output / "data"
+
+    @property
+    def profile(self) -> Path:
+        """Ours: what a profiled run leaves of its time."""
+        return self.output_data / PROFILER_PREFIX
 
     @property
     def failure(self) -> Path:

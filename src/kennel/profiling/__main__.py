@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from kennel.contract import PROFILING_MAX_MS, PROFILING_MIN_MS
 from kennel.profiling import sampler
 from kennel.profiling.gpus import Gpus
 from kennel.profiling.limits import Limits
@@ -24,8 +25,8 @@ def main() -> int:
     sample.add_argument("--node", default="algo-1")
     sample.add_argument("--parent", type=int, help="a process: end when this one is no more its")
     options = parser.parse_args()
-    if not sampler.SHORTEST_MS <= options.interval_ms <= sampler.LONGEST_MS:
-        parser.error(f"--interval-ms: from {sampler.SHORTEST_MS} to {sampler.LONGEST_MS}")
+    if not PROFILING_MIN_MS <= options.interval_ms <= PROFILING_MAX_MS:
+        parser.error(f"--interval-ms: from {PROFILING_MIN_MS} to {PROFILING_MAX_MS}")
     machine = Machine(Limits.of_this_process(), Gpus.of_this_process())
     try:
         sampler.watch(options.folder, options.interval_ms, options.node, options.parent, machine)

@@ -17,13 +17,15 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from kennel.profiling.metrics import Machine, Sample
 from kennel.profiling.system import FOLDER
 
-SHORTEST_MS, LONGEST_MS = 100, 60_000
+if TYPE_CHECKING:  # who starts one need not have psutil
+    from kennel.profiling.metrics import Machine, Sample
+
 DEFAULT_MS = 500
+SHORTEST_S = 0.1
 LINES_AT_MOST = 300_000  # of a run of a week, about; it comes to some 35 MB
 MINUTE_S = 60
 END_S = 5.0  # for the process to end when it is asked to
@@ -38,7 +40,7 @@ class Sampler:
 
     Args:
         folder: profiler-output.
-        interval_ms: Between two samples, SHORTEST_MS to LONGEST_MS.
+        interval_ms: Between two samples, 100 to 60,000.
         node: algo-1 and so on.
     """
 
@@ -92,7 +94,7 @@ def sample(
     folder: Path,
     interval_s: float,
     node: str,
-    machine: Machine,
+    machine: "Machine",
     is_over: Callable[[float], bool],
 ) -> None:
     """
@@ -114,7 +116,7 @@ def sample(
     while True:
         over = is_over(max(0.0, due - time.monotonic()))
         now = time.monotonic()
-        if over and now - looked < SHORTEST_MS / 1000:  # too short for shares of it
+        if over and now - looked < SHORTEST_S:  # too short for shares of it
             return
         seen = machine.look()
         _append(folder, node, time.time(), seen)
@@ -143,7 +145,9 @@ def pause(interval_s: float, elapsed_s: float, lines: int) -> float:
 _TENFOLDS = 7.0  # a week is e to this power times as long as ten minutes
 
 
-def watch(folder: Path, interval_ms: int, node: str, parent: int | None, machine: Machine) -> None:
+def watch(
+    folder: Path, interval_ms: int, node: str, parent: int | None, machine: "Machine"
+) -> None:
     """
     Sample until SIGTERM, or until *parent* is no more this process's.
 
@@ -165,7 +169,7 @@ def watch(folder: Path, interval_ms: int, node: str, parent: int | None, machine
     sample(folder, interval_ms / 1000, node, machine, is_over)
 
 
-def _append(folder: Path, node: str, at: float, samples: Sequence[Sample]) -> None:
+def _append(folder: Path, node: str, at: float, samples: Sequence["Sample"]) -> None:
     """Add the lines of a sample to the file of its minute."""
     minute = int(at // MINUTE_S * MINUTE_S)
     hour = time.strftime("%Y%m%d%H", time.gmtime(minute))

@@ -10,8 +10,14 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from kennel.contract import RESERVED_HYPERPARAMETER_PREFIXES, SEARCH_HYPERPARAMETER
-from kennel.errors import HyperparameterError
+from kennel.contract import (
+    PROFILING_MAX_MS,
+    PROFILING_MIN_MS,
+    RESERVED_HYPERPARAMETER_PREFIXES,
+    SEARCH_HYPERPARAMETER,
+)
+from kennel.errors import HyperparameterError, RuleError
+from kennel.profiling.window import Window
 from kennel.training.values import AUTO, Row, Value, allowed, article, kind, name, read, shown
 from kennel.vision import classifiers
 
@@ -25,7 +31,17 @@ CLASS_WEIGHTS = ("none", "balanced")
 PRECISIONS = ("auto", "off", "bf16", "fp16")
 
 # What a resumed run may change: none of these alters the steps that were already taken.
-FREE_ON_RESUME = ("epochs", "early-stopping-patience", "workers", "max-bad-share", "features-only")
+FREE_ON_RESUME = (
+    "epochs",
+    "early-stopping-patience",
+    "workers",
+    "max-bad-share",
+    "features-only",
+    "profile",
+    "profile-interval-ms",
+    "profile-trace",
+    "profile-rules",
+)
 
 
 def _text(default: str, help_: str, choices: tuple[str, ...] = ()) -> str:
@@ -102,6 +118,20 @@ class Hyperparameters:
     features_only: bool = _flag(
         "with freeze: compute the features of the pictures for later jobs, and train nothing",
         default=False,
+    )
+    profile: bool = _flag(
+        "measure where the time goes and what the machine does, and write a report of it",
+        default=False,
+    )
+    profile_interval_ms: int = _integer(
+        500, "between two samples of the machine, in ms", PROFILING_MIN_MS, PROFILING_MAX_MS
+    )
+    profile_trace: str = _text(
+        AUTO,
+        "steps that torch.profiler looks into, START:COUNT; none; auto: a few where that is cheap",
+    )
+    profile_rules: str = _text(
+        "all", "the profiler's rules: all, none, names, or the JSON of ProfilerRuleConfigurations"
     )
 
     @property
@@ -241,3 +271,9 @@ def _check_together(chosen: Hyperparameters) -> None:
             expected="freeze=true, and feature-views other than 0",
             remedy="freeze=true",
         )
+    try:
+        Window.read(chosen.profile_trace)
+    except RuleError as error:
+        raise HyperparameterError(
+            error.problem, expected=error.expected, remedy=error.remedy
+        ) from error
