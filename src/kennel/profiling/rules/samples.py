@@ -6,6 +6,7 @@ and after its last one is not the training; where no steps are known (a program 
 everything is.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +40,7 @@ def training(evidence: Evidence) -> Stretch | None:
 
 def of(evidence: Evidence, dimension: str, within: Stretch | None) -> tuple[Series, ...]:
     """Return the series of *dimension* with a sample *within*, by node and then by name."""
-    found = (series for series in evidence.system if series.dimension == dimension)
+    found = (_finite(series) for series in evidence.system if series.dimension == dimension)
     cut = (_cut(series, within) for series in found)
     return tuple(sorted((series for series in cut if series.times), key=_order))
 
@@ -100,6 +101,14 @@ def windows(values: Sequence[float], size: int) -> Iterator[Sequence[float]]:
     count = max(1, len(values) // size)
     for number in range(count):
         yield values[number * size : None if number == count - 1 else (number + 1) * size]
+
+
+def _finite(series: Series) -> Series:
+    """Leave out what is no number."""
+    if all(map(math.isfinite, series.values)):
+        return series
+    kept = [pair for pair in zip(series.times, series.values, strict=True) if math.isfinite(pair[1])]
+    return replace(series, times=tuple(t for t, _ in kept), values=tuple(v for _, v in kept))
 
 
 def _cut(series: Series, within: Stretch | None) -> Series:
