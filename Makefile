@@ -18,8 +18,10 @@ MODEL ?=
 SET ?=
 RANGE ?=
 JOB ?=
+FROM ?=
 TUNE ?=
 TUNED ?= 1
+PROFILE ?=
 ENDPOINT ?=
 IMAGE ?=
 ARGS ?=
@@ -51,8 +53,16 @@ tune: $(READY) ## Search hyperparameters [DATA= WEIGHTS= MODEL= SET= RANGE="lr=0
 
 # With what the last search here has found, if it was of such a training; without it: TUNED=
 .PHONY: train
-train: $(READY) ## Train and follow the job [DATA= WEIGHTS= MODEL= SET="lr=0.1 epochs=3" TUNED=]
-	@$(KENNEL) train $(GIVEN) $(CHOSEN) $(if $(TUNED),--tuned) $(ARGS)
+train: $(READY) ## Train and follow the job [DATA= WEIGHTS= MODEL= SET="lr=0.1" TUNED= PROFILE=1]
+	@$(KENNEL) train $(GIVEN) $(CHOSEN) $(if $(TUNED),--tuned) $(if $(PROFILE),--profile) $(ARGS)
+
+.PHONY: report
+report: $(READY) ## Say where a job's time went and what its rules found [JOB= or JOB="one another"]
+	@$(KENNEL) report $(JOB) $(ARGS)
+
+.PHONY: rules
+rules: $(READY) ## Judge the tensors of a folder, of s3://... or of a job [FROM= or JOB=]
+	@$(KENNEL) rules $(or $(if $(FROM),$(call quoted,$(FROM))),$(JOB)) $(ARGS)
 
 .PHONY: tuning
 tuning: $(READY) ## Write the report of the latest search, for a browser [JOB=]

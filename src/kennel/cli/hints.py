@@ -23,6 +23,8 @@ ON_AWS = (
     "jobs",
     "describe",
     "results",
+    "report",
+    "rules",
     "stop",
     "deploy",
     "predict",

@@ -3,7 +3,7 @@ What can be typed, and the one error boundary.
 
 Describes every command and imports none of their modules, so that ``kennel --help`` is quick: the
 function that runs a command is named here and looked up when it is needed. The commands of a search
-are described in ``tuning_parser``.
+are described in ``tuning_parser``, those that look at how a training went in ``watching_parser``.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from kennel.cli import hints, options, tuning_parser
+from kennel.cli import hints, options, tuning_parser, watching_parser
 from kennel.cli.options import DEFAULT, Commands, positive
 from kennel.cli.usage import Parser
 from kennel.contract import INFERENCE_AMI_DRIVERS
@@ -61,6 +61,7 @@ def parser() -> Parser:
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     _data(commands)
     _training(commands)
+    watching_parser.add(commands)
     tuning_parser.add(commands)
     _endpoints(commands)
     _images(commands)
@@ -120,6 +121,11 @@ def _training(commands: Commands) -> None:
         "hyperparameters",
         "a hyperparameter; may be given again (kennel hyperparameters lists them)",
     )
+    train.add_argument(
+        "--profile",
+        action=argparse.BooleanOptionalAction,
+        help="measure where its time goes, and judge what it learns: [profile] and [debug]",
+    )
     train.add_argument("--name", help="of the job; default: one of its model and the time")
     options.instances(train)
     train.add_argument(
@@ -145,13 +151,13 @@ def _training(commands: Commands) -> None:
     options.most(jobs)
     options.settings(jobs)
     options.json(jobs)
-    jobs.set_defaults(run="training.jobs")
+    jobs.set_defaults(run="described.jobs")
 
     describe = commands.add_parser("describe", help="show a training job or an endpoint")
     describe.add_argument("name", nargs="?", metavar="NAME", help="default: the latest job")
     options.settings(describe)
     options.json(describe)
-    describe.set_defaults(run="training.describe")
+    describe.set_defaults(run="described.describe")
 
     results = commands.add_parser("results", help="fetch the pictures and figures of a job")
     results.add_argument("job", nargs="?", metavar="JOB", help="default: the latest that completed")

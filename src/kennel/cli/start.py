@@ -75,7 +75,13 @@ def settings(args: argparse.Namespace, start: Start) -> Settings:
             "spot": args.spot,
             "hyperparameters": start.hyperparameters,
         },
+        **watching(args),
     )
+
+
+def watching(args: argparse.Namespace) -> dict[str, Mapping[str, object]]:
+    """Return what ``--profile`` means for the settings, by section."""
+    return {"debug": {"enabled": args.profile}, "profile": {"enabled": args.profile}}
 
 
 def require_one(args: argparse.Namespace) -> None:

@@ -1,21 +1,33 @@
-"""``kennel train``, ``jobs``, ``describe`` and ``stop``: training jobs."""
+"""``kennel train`` and ``stop``: training jobs. Looking at them is ``described``'s."""
 
 import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from kennel import contract
-from kennel.cli import context, effects, features, images, resume, show, start, tuning_checks
+from kennel.cli import (
+    context,
+    effects,
+    features,
+    images,
+    job_view,
+    report_view,
+    reported,
+    resume,
+    show,
+    start,
+    tuning_checks,
+    watching,
+)
 from kennel.cli.inputs import Inputs
 from kennel.cli.parser import INTERRUPTED
-from kennel.errors import JobError, SettingsError
-from kennel.jobs import compose, lookup, naming, plan, storage, watch
+from kennel.errors import SettingsError
+from kennel.jobs import compose, lookup, naming, plan, watch
 from kennel.jobs.aws import Aws
+from kennel.jobs.debugging_request import Place
 from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
 from kennel.settings import Settings
@@ -30,10 +42,12 @@ def train(args: argparse.Namespace) -> int:
     start.require_one(args)
     if args.resume:
         resume.require_alone(args)
-        settings = context.settings(args)
+        settings = context.settings(args, **start.watching(args))
         aws = context.aws(settings)
         executor = effects.executor(aws, dry_run=args.dry_run, as_json=args.json)
         changed = chosen(args.hyperparameters, None)
+        if args.profile is not None:
+            changed = {**watching.in_training(settings), **changed}
         name = resume.submit(aws, executor, args.resume, changed=changed, name=args.name)
         return _started(args, aws, name)
     begun = start.of(args, context.settings(args), chosen(args.hyperparameters, args.weights))
@@ -152,12 +166,15 @@ def submit(
     settings = inputs.settings
     compose.check_training(settings)
     job = naming.job(name, compose.model_name(settings), **context.now())
+    output = compose.outputs(settings, inputs.bucket)
+    watched = watching.of(settings, Place(job, inputs.aws.region, output))
+    watching.say(settings)
     reads = sources(inputs, data, weights, channels)
     found = features.find(inputs, reads)
     inputs.require_bucket()  # of the job's output, wherever its data is
     reads |= found.channel if found else {}
     wanted = compose.training_job(settings, name=job, bucket=inputs.bucket, channels=reads)
-    inputs.executor.send(plan.training(wanted, name=job))
+    inputs.executor.send(plan.training(watching.added(wanted, watched), name=job))
     features.note(inputs, found, job)
     return job
 
@@ -182,18 +199,29 @@ def folder_of(settings: Settings, data: str | None) -> Path | None:
 
 def follow(aws: Aws, name: str) -> Answer:
     """Show a job's status and log lines as they come; return its description at the end."""
+    return watch.completed(_followed(aws, name))
+
+
+def _followed(aws: Aws, name: str) -> Answer:
     events = watch.training(aws.sagemaker, watch.training_log(aws.logs, name), name)
-    return watch.completed(show.follow(events))
+    return show.follow(events)
 
 
 def _follow(aws: Aws, name: str, *, as_json: bool) -> int:
     show.talk(f"training job {name}")
     try:
-        described = follow(aws, name)
+        ended = _followed(aws, name)
     except KeyboardInterrupt:
         show.talk(f"\n{_ways_back(name)}")
         return INTERRUPTED
-    show.result(json.dumps(_outcome(described)) if as_json else _summary(described))
+    report = reported.at_end(aws, ended)
+    if report and ended["TrainingJobStatus"] != "Completed":
+        show.talk(report_view.text(report))
+    described = watch.completed(ended)
+    if as_json:
+        show.result(json.dumps(job_view.document(described, report)))
+    else:
+        show.result(job_view.text(described, report))
     return 0
 
 
@@ -203,111 +231,6 @@ def _ways_back(name: str) -> str:
         f"  come back to it: kennel logs {name} --follow\n"
         f"  stop it:         kennel stop {name}"
     )
-
-
-def _outcome(described: Answer) -> dict[str, Any]:
-    """Return what a script wants to know of a job."""
-    return {
-        "job": described["TrainingJobName"],
-        "status": described["TrainingJobStatus"],
-        "artifact": described.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
-        "output": _output(described),
-        "metrics": watch.final_metrics(described),
-        "training_s": described.get("TrainingTimeInSeconds"),
-        "billable_s": described.get("BillableTimeInSeconds"),
-    }
-
-
-def _summary(described: Answer) -> str:
-    """Render a job for people."""
-    seconds, saved = described.get("TrainingTimeInSeconds"), watch.saving(described)
-    rows = {
-        "job": described["TrainingJobName"],
-        "status": f"{described['TrainingJobStatus']} ({described.get('SecondaryStatus', '')})",
-        "reason": described.get("FailureReason"),
-        "image": described.get("AlgorithmSpecification", {}).get("TrainingImage"),
-        "machines": _machines(described.get("ResourceConfig", {})),
-        "trained": show.duration(seconds) if seconds is not None else None,
-        "spot saved": f"{saved:.0%}" if saved is not None else None,
-        "artifact": described.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
-        "output": _output(described),
-    }
-    text = show.columns([(name, value) for name, value in rows.items() if value])
-    metrics = watch.final_metrics(described)
-    return f"{text}\nmetrics\n{show.metrics(metrics)}" if metrics else text
-
-
-def _output(described: Answer) -> str | None:
-    """Return where the job's pictures and figures are, once it has ended."""
-    ended = described["TrainingJobStatus"] in contract.TRAINING_ENDED
-    return str(storage.outputs(described)) if ended and "OutputDataConfig" in described else None
-
-
-def _machines(resources: Answer) -> str | None:
-    if not resources:
-        return None
-    return f"{resources['InstanceCount']} x {resources['InstanceType']}"
-
-
-@explained()
-def jobs(args: argparse.Namespace) -> int:
-    """List kennel's training jobs."""
-    aws = context.aws(context.settings(args))
-    found = lookup.jobs(aws.sagemaker, most=args.most)
-    if args.json:
-        show.result(json.dumps(found, default=_text, indent=2))
-        return 0
-    if not found:
-        show.talk("no training jobs yet: kennel train")
-        return 0
-    rows = [(j["TrainingJobName"], j["TrainingJobStatus"], _created(j), _took(j)) for j in found]
-    show.result(show.columns([("job", "status", "created", "took"), *rows]))
-    return 0
-
-
-def _created(job: Answer) -> str:
-    return f"{job['CreationTime'].astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def _took(job: Answer) -> str:
-    end = job.get("TrainingEndTime") or datetime.now(UTC)
-    return show.duration((end - job["CreationTime"]).total_seconds())
-
-
-@explained()
-def describe(args: argparse.Namespace) -> int:
-    """Show a training job, or else the endpoint of that name."""
-    aws = context.aws(context.settings(args))
-    name = args.name or lookup.latest(aws.sagemaker)
-    endpoint = None
-    try:
-        described = lookup.job(aws.sagemaker, name)
-    except JobError:
-        endpoint = lookup.endpoint(aws.sagemaker, name)
-        if endpoint is None:
-            raise
-        described = endpoint
-    if args.json:
-        described.pop("ResponseMetadata", None)
-        show.result(json.dumps(described, default=_text, indent=2))
-    else:
-        show.result(_endpoint(endpoint) if endpoint else _summary(described))
-    return 0
-
-
-def _endpoint(described: Answer) -> str:
-    rows = {
-        "endpoint": described["EndpointName"],
-        "status": described["EndpointStatus"],
-        "reason": described.get("FailureReason"),
-        "config": described.get("EndpointConfigName"),
-        "changed": f"{described['LastModifiedTime'].astimezone():%Y-%m-%d %H:%M:%S}",
-    }
-    return show.columns([(name, value) for name, value in rows.items() if value])
-
-
-def _text(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 @explained()

@@ -18,6 +18,7 @@ from kennel.cli import (
     tuned,
     tuning_checks,
     tuning_view,
+    watching,
 )
 from kennel.cli.inputs import Inputs
 from kennel.cli.parser import INTERRUPTED
@@ -61,6 +62,7 @@ def tune(args: argparse.Namespace) -> int:
     settings, told = images.for_training(settings, aws)
     inputs = Inputs(settings, aws, effects.executor(aws, dry_run=args.dry_run, as_json=args.json))
     compose.check_training(settings)
+    watching.say_for_search(settings)
     name = naming.tuning_job(args.name, **context.now())
     channels = training.sources(inputs, args.data, weights, {})
     warnings = tuning_checks.warnings(settings, search, counted(inputs, args.data, channels))

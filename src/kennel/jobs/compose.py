@@ -83,6 +83,11 @@ def checkpoints(settings: Settings, bucket: str, job: str) -> str:
     return str(home(settings, bucket) / f"checkpoints/{job}")
 
 
+def outputs(settings: Settings, bucket: str) -> str:
+    """Return the S3 URI below which every job leaves what it makes, in a folder of its name."""
+    return str(home(settings, bucket) / "jobs")
+
+
 def training_job(
     settings: Settings, *, name: str, bucket: str, channels: Mapping[str, str]
 ) -> TrainingJob:
@@ -92,7 +97,7 @@ def training_job(
         image=image(settings.images.train, "train"),
         role=role(settings),
         channels=channels,
-        output=str(home(settings, bucket) / "jobs"),
+        output=outputs(settings, bucket),
         instances=Instances(
             train.instance_type, train.instance_count, train.volume_gb, train.keep_alive_s
         ),

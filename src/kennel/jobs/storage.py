@@ -5,8 +5,10 @@ Takes clients, opens none. Uploading a dataset stands in kennel.datasets.stage.
 """
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from kennel import contract, unpacking
 from kennel.errors import ArtifactError, JobError, SettingsError
 from kennel.jobs.clients import Client
 from kennel.jobs.failures import code_of, is_missing
+
+FETCHED_AT_ONCE = 8  # boto3 keeps ten connections
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,43 @@ def unpack(s3: Client, archive: Location, target: Path) -> list[Path]:
             return unpacking.unpack(file, target)
         except ArtifactError as error:
             raise JobError(f"{archive}: {error}") from error
+
+
+def fetch(s3: Client, location: Location, folder: Path) -> list[Path]:
+    """
+    Fetch every object below *location* into *folder*, several at a time; return the files.
+
+    Raises:
+        JobError: The key of one would lead outside of *folder*.
+    """
+    prefix = f"{location.key.rstrip('/')}/" if location.key else ""
+    keys = [key for key, _, _ in listing(s3, Location(location.bucket, prefix))]
+    wanted = {key: _target(folder, key.removeprefix(prefix)) for key in keys if key[-1] != "/"}
+
+    def one(key: str) -> Path:
+        wanted[key].parent.mkdir(parents=True, exist_ok=True)
+        s3.download_file(location.bucket, key, str(wanted[key]))
+        return wanted[key]
+
+    with ThreadPoolExecutor(FETCHED_AT_ONCE) as pool:
+        return list(pool.map(one, wanted))
+
+
+def _target(folder: Path, name: str) -> Path:
+    path = Path(os.path.normpath(folder / name))
+    if not path.is_relative_to(os.path.normpath(folder)):
+        raise JobError(f"an object is called {name!r}, which leads outside of its folder")
+    return path
+
+
+def size(s3: Client, location: Location) -> int | None:
+    """Return the size of an object in bytes; None where there is no such object."""
+    try:
+        return int(s3.head_object(Bucket=location.bucket, Key=location.key)["ContentLength"])
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise
 
 
 def document(s3: Client, location: Location) -> dict[str, Any] | None:

@@ -1,0 +1,121 @@
+"""How the report of a job looks in a terminal, and as a document. Pure; ``reported`` makes it."""
+
+from typing import Any
+
+from kennel.cli import show
+from kennel.cli.reported import Report
+from kennel.profiling.verdict import Waste
+from kennel.rules.outcome import ERROR, Outcome
+
+SHARE = 0.01  # of the wall time: a phase below is left out of the line
+TOLD = 5  # findings of a terminal; the pages have all
+
+
+def document(report: Report) -> dict[str, Any]:
+    """Return what a script wants to know."""
+    return {
+        "job": report.job,
+        "status": report.status,
+        "folder": str(report.folder),
+        "pages": [str(path) for path in report.pages],
+        "phases_s": phases(report),
+        "verdict": [_waste(waste) for waste in report.wastes],
+        "profiler": {outcome.name: _outcome(outcome) for outcome in report.profiler},
+        "debugger": {outcome.name: _outcome(outcome) for outcome in report.debugger},
+    }
+
+
+def brief(report: Report) -> dict[str, Any]:
+    """Return what a script wants to know of it at the end of a training."""
+    return {
+        "folder": str(report.folder),
+        "pages": [str(path) for path in report.pages],
+        "verdict": [_waste(waste) for waste in report.wastes],
+        "broken": broken(report),
+    }
+
+
+def broken(report: Report) -> list[str]:
+    """Return the names of the rules that have found something."""
+    return [one.name for one in (*report.debugger, *report.profiler) if one.is_violated]
+
+
+def _waste(waste: Waste) -> dict[str, Any]:
+    return {
+        "rule": waste.rule,
+        "problem": waste.problem,
+        "advice": waste.advice,
+        "cost_s": waste.cost_s,
+        "share": waste.share,
+        "settings": dict(waste.settings),
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    whole = outcome.document()
+    kept = ("RuleEvaluationStatus", "StatusDetails", "Violations", "Datapoints", "Findings")
+    return {key: whole[key] for key in kept}
+
+
+def text(report: Report) -> str:
+    """Render it for people: where the time went, what is wrong, what to do, where the pages are."""
+    parts = [time_line(report), *verdict(report), counts(report), pages(report)]
+    return "\n".join(part for part in parts if part)
+
+
+def phases(report: Report) -> dict[str, float]:
+    """Return phase → seconds."""
+    timeline = report.evidence.timeline if report.evidence else None
+    return timeline.totals() if timeline else {}
+
+
+def time_line(report: Report) -> str:
+    """Say on a line where the time went; empty: nobody knows."""
+    seconds = phases(report)
+    whole = sum(seconds.values())
+    if not whole:
+        return ""
+    ranked = sorted(seconds.items(), key=lambda item: -item[1])
+    shares = [f"{name} {part / whole:.0%}" for name, part in ranked if part / whole >= SHARE]
+    return f"time: {show.duration(whole)}: {', '.join(shares)}"
+
+
+def verdict(report: Report) -> list[str]:
+    """Say what is wrong, the worst first: with the training itself, then with its time."""
+    told = [
+        *(told_of(outcome) for outcome in report.debugger if outcome.is_violated),
+        *map(_told_of_waste, report.wastes),
+    ]
+    left = len(told) - TOLD
+    return [*told[:TOLD], *([f"and {left} more: see the pages"] if left > 0 else [])]
+
+
+def told_of(outcome: Outcome) -> str:
+    """Say what a rule has found first, and what to do about it."""
+    if not outcome.findings:
+        return f"rule {outcome.name}: {outcome.reason or outcome.status}"
+    first = outcome.findings[0]
+    return f"rule {outcome.name}: {first.problem}\n  try: {first.advice}"
+
+
+def _told_of_waste(waste: Waste) -> str:
+    cost = f" ({show.duration(waste.cost_s)}" if waste.cost_s else ""
+    share = f", {waste.share:.0%} of the time)" if cost and waste.share else ")" if cost else ""
+    options = f": kennel train {waste.options}" if waste.options else ""
+    return f"rule {waste.rule}: {waste.problem}{cost}{share}\n  try: {waste.advice}{options}"
+
+
+def counts(report: Report) -> str:
+    """Say how many rules found nothing, and which could not be judged."""
+    rules = [*report.debugger, *report.profiler]
+    if not rules:
+        return ""
+    failed = [outcome.name for outcome in rules if outcome.status == ERROR]
+    names = ", ".join(broken(report))
+    said = f"rules: {len(rules)} judged, {f'broken: {names}' if names else 'none is broken'}"
+    return said + (f"; not judged: {', '.join(failed)}" if failed else "")
+
+
+def pages(report: Report) -> str:
+    """Say where the pages are."""
+    return "\n".join(f"report: {show.near(path.absolute())}" for path in report.pages)
