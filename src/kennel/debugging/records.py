@@ -30,6 +30,8 @@ _WALL_TIME, _STEP, _SUMMARY = 1, 2, 5  # Event
 _VALUE = 1  # Summary
 _TAG, _TENSOR, _METADATA = 1, 8, 9  # Summary.Value
 _TYPE, _SHAPE, _CONTENT = 1, 2, 4  # TensorProto
+_WALL_TIME_KEY = bytes((_WALL_TIME << 3 | _FIXED64,))
+_STEP_KEY = bytes((_STEP << 3 | _VARINT,))
 
 # DataType of TensorProto
 _TYPES: dict[int, np.dtype[np.generic]] = {
@@ -73,15 +75,19 @@ def encoded(tensor: Tensor) -> bytes:
     Raises:
         TypeError: Its numbers are of a type that the format has no word for.
     """
-    value = np.ascontiguousarray(tensor.value)
+    value = np.asarray(tensor.value, order="C")
     if value.dtype not in _TYPE_NUMBERS:
         raise TypeError(f"{tensor.name} is of {value.dtype}, which an event file cannot hold")
+    content = _prefix(value.dtype, value.shape) + _field(_CONTENT, value.tobytes())
+    summary = (
+        _tag(tensor.name) + _field(_TENSOR, content) + _metadata(tensor.mode, tensor.mode_step)
+    )
     payload = (
-        _key(_WALL_TIME, _FIXED64)
+        _WALL_TIME_KEY
         + struct.pack("<d", tensor.wall_time)
-        + _key(_STEP, _VARINT)
+        + _STEP_KEY
         + _varint(tensor.step)
-        + _field(_SUMMARY, _field(_VALUE, _summary(tensor, value)))
+        + _field(_SUMMARY, _field(_VALUE, summary))
     )
     return _heading(len(payload)) + payload + _footing()
 
@@ -140,19 +146,16 @@ def records(content: memoryview) -> Iterator[tuple[int, int]]:
         start += length
 
 
-def _summary(tensor: Tensor, value: Array) -> bytes:
-    shape = b"".join(_field(_SHAPE, _key(1, _VARINT) + _varint(size)) for size in value.shape)
-    proto = (
-        _key(_TYPE, _VARINT)
-        + _varint(_TYPE_NUMBERS[value.dtype])
-        + _field(_SHAPE, shape)
-        + _field(_CONTENT, value.tobytes())
-    )
-    return (
-        _field(_TAG, tensor.name.encode())
-        + _field(_TENSOR, proto)
-        + _metadata(tensor.mode, tensor.mode_step)
-    )
+@lru_cache(maxsize=4096)
+def _tag(name: str) -> bytes:
+    return _field(_TAG, name.encode())
+
+
+@lru_cache(maxsize=1024)
+def _prefix(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
+    """Return what a TensorProto says before its content."""
+    sizes = b"".join(_field(_SHAPE, _key(1, _VARINT) + _varint(size)) for size in shape)
+    return _key(_TYPE, _VARINT) + _varint(_TYPE_NUMBERS[dtype]) + _field(_SHAPE, sizes)
 
 
 @lru_cache(maxsize=16)
@@ -166,7 +169,12 @@ def _metadata(mode: str, mode_step: int) -> bytes:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    return _key(number, _BYTES) + _varint(len(content)) + content
+    return _start(number, len(content)) + content
+
+
+@lru_cache(maxsize=4096)
+def _start(number: int, size: int) -> bytes:
+    return _key(number, _BYTES) + _varint(size)
 
 
 def _key(number: int, wire: int) -> bytes:
