@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from kennel.profiling.evidence import Evidence
 from kennel.rules.outcome import Finding, Outcome
 
+SUMMARIES = ("OverallFrameworkMetrics",)  # each of its findings is about something else
+
 
 @dataclass(frozen=True)
 class Waste:
@@ -47,17 +49,24 @@ def verdict(outcomes: Sequence[Outcome], evidence: Evidence | None = None) -> tu
     """
     Rank what the rules have found: by what it cost, and behind that what has no known cost.
 
+    Rules that would have the same changed are one entry, that of the costliest.
+
     Args:
         outcomes: Of the profiler's rules.
         evidence: Of the same run; None: no shares.
     """
     wall_s = evidence.wall_s if evidence else None
     found = [
-        _waste(outcome.rule, outcome.findings[0], wall_s)
+        _waste(outcome.rule, finding, wall_s)
         for outcome in outcomes
-        if outcome.is_violated and outcome.findings
+        for finding in (outcome.findings if outcome.rule in SUMMARIES else outcome.findings[:1])
     ]
-    return tuple(sorted(found, key=lambda waste: -(waste.cost_s or 0.0)))
+    ranked = sorted(found, key=lambda waste: -(waste.cost_s or 0.0))
+    kept: list[Waste] = []
+    for waste in ranked:
+        if not waste.settings or all(waste.settings != other.settings for other in kept):
+            kept.append(waste)
+    return tuple(kept)
 
 
 def _waste(rule: str, finding: Finding, wall_s: float | None) -> Waste:

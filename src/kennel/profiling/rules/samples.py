@@ -107,7 +107,8 @@ def _finite(series: Series) -> Series:
     """Leave out what is no number."""
     if all(map(math.isfinite, series.values)):
         return series
-    kept = [pair for pair in zip(series.times, series.values, strict=True) if math.isfinite(pair[1])]
+    pairs = zip(series.times, series.values, strict=True)
+    kept = [(time, value) for time, value in pairs if math.isfinite(value)]
     return replace(series, times=tuple(t for t, _ in kept), values=tuple(v for _, v in kept))
 
 

@@ -1,0 +1,396 @@
+"""The rules about the loop's own time, on timelines with each fault; and what they advise."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from kennel.profiling import rules
+from kennel.profiling.evidence import Evidence
+from kennel.profiling.run import Run
+from kennel.profiling.system import Series
+from kennel.profiling.timeline import Span, Step, Timeline
+from kennel.profiling.verdict import verdict
+from kennel.rules.configuration import Configuration
+
+START = 1_790_000_000.0
+USUAL = {"data": 0.002, "copy": 0.001, "forward": 0.04, "backward": 0.05, "optimizer": 0.005}
+
+
+@pytest.fixture
+def run():
+    """
+    Return ``run(steps=…, …)``, the evidence of a training.
+
+    *phases* are a step's seconds, which vary by a few per cent by chance; *slow* maps the number of
+    a step to what is added to one phase of it; *spans* are (phase, seconds) before, after each
+    epoch, and at the end.
+    """
+
+    def make(  # noqa: PLR0913, PLR0917 - what there is to a run
+        steps=200,
+        epochs=2,
+        phases=None,
+        slow=None,
+        before=(("initialisation", 3.0),),
+        after=(("evaluation", 1.0),),
+        end=(("export", 0.5),),
+        busy=None,
+        **known,
+    ):
+        draws = random.Random(7)  # noqa: S311 - figures
+        spans, taken, at = [], [], 0.0
+
+        def spend(pairs):
+            nonlocal at
+            for phase, seconds in pairs:
+                spans.append(Span(phase, at, at + seconds))
+                at += seconds
+
+        spend(before)
+        for number in range(steps):
+            parts = {name: s * draws.uniform(0.95, 1.05) for name, s in (phases or USUAL).items()}
+            for name, seconds in (slow or {}).get(number, {}).items():
+                parts[name] += seconds
+            taken.append(
+                Step(number, number * epochs // steps, at, at + sum(parts.values()), parts)
+            )
+            at = taken[-1].end
+            if (number + 1) % (steps // epochs) == 0:
+                spend(after)
+        spend(end)
+        timeline = Timeline(START, at + 0.1, tuple(spans), tuple(taken), steps_taken=steps)
+        times = tuple(START + second / 2 for second in range(int(at * 2)))
+        cores = tuple(
+            Series("cpu", f"cpu{n}", "CPUUtilization", "algo-1", times, (25 * busy,) * len(times))
+            for n in range(4 if busy else 0)
+        )
+        defaults = {"workers": 0, "cores": 4.0, "batch_size": 32, "train": 3000, "valid": 300}
+        described = Run(**{"epochs_done": epochs, **defaults, **known})
+        return Evidence(timeline, cores, described)
+
+    return make
+
+
+def judged(rule, evidence, **given):
+    (found,) = rules.judge(evidence, [Configuration(rule, rule, given)])
+    return found
+
+
+def test_a_healthy_run_breaks_no_rule(run):
+    """
+    Steady steps that hardly wait: nothing triggers, and every rule about the loop has judged.
+    """
+    evidence = run(steps=400, workers=2, busy=3.0)
+
+    found = rules.judge(evidence)
+
+    assert [outcome.name for outcome in found if outcome.violations] == []
+    loop = {"Dataloader", "StepOutlier", "MaxInitializationTime", "OverallFrameworkMetrics"}
+    assert all(outcome.datapoints for outcome in found if outcome.name in loop)
+    assert verdict(found, evidence) == ()
+
+
+def test_a_loop_that_waits_is_told_how_many_readers_it_needs(run):
+    """
+    The share that is waited, the readers there are, the readers that would do, and the gain.
+    """
+    waiting = {**USUAL, "data": 0.1}
+
+    found = judged("Dataloader", run(phases=waiting, busy=1.2))
+
+    (finding,) = found.findings
+    assert finding.problem == (
+        "the loop waits 51% of the time for data with the loop's own process reading"
+    )
+    assert finding.advice == "set workers to 2: up to 1.6 times as fast"
+    assert finding.settings == {"workers": "2"}
+    assert finding.cost_s == pytest.approx(200 * 0.1, rel=0.02)
+
+
+def test_the_advised_readers_are_no_more_than_there_are_cores(run):
+    """
+    One core stays with the model where it computes on the cores; none has to beside a GPU.
+    """
+    slow = {**USUAL, "data": 2.0}
+    cpu = run(phases=slow, busy=1.1)
+    gpu = Series("gpu", "gpu0", "GPUUtilization", "algo-1", (START + 5,), (9.0,))
+
+    assert judged("Dataloader", cpu).findings[0].settings == {"workers": "3"}
+    beside = replace(cpu, system=(*cpu.system, gpu))
+    assert judged("Dataloader", beside).findings[0].settings == {"workers": "4"}
+
+
+def test_the_time_that_a_picture_takes_says_what_readers_there_are_wanted(run):
+    """
+    With one reader that is always at work it cannot be told from the waiting alone how much it
+    does; what reading one picture takes says it.
+    """
+    waiting = {**USUAL, "data": 0.1}
+
+    known = judged("Dataloader", run(phases=waiting, workers=1, cores=16.0, read_s=0.0055))
+
+    assert known.findings[0].settings == {"workers": "3"}
+
+
+def test_readers_that_would_take_the_cores_from_the_model_are_not_advised(run):
+    """
+    Where all cores are busy already, what helps is less work for each picture.
+    """
+    waiting = {**USUAL, "data": 0.02}
+    large = {"picture_width": 3000, "picture_height": 2000, "image_size": 224}
+
+    (finding,) = judged("Dataloader", run(phases=waiting, cores=2.0, busy=1.9, **large)).findings
+
+    assert finding.settings == {}
+    assert "1.9 of 2 cores are busy" in finding.advice
+    assert "pictures of 3000 x 2000 px are decoded for 224 px" in finding.advice
+
+
+def test_readers_enough_and_waiting_all_the_same_is_found(run):
+    """
+    By AWS's measure, of cores alone, this run would be well.
+    """
+    waiting = {**USUAL, "data": 0.1}
+
+    found = judged("Dataloader", run(phases=waiting, workers=4, read_s=0.001, busy=1.0))
+
+    assert found.violations == 1
+    assert "disk or the network" in found.findings[0].advice
+    assert found.findings[0].settings == {}
+
+
+def test_too_many_readers_are_found(run):
+    """
+    Twice the cores is the most, AWS's default.
+    """
+    found = judged("Dataloader", run(workers=9))
+
+    assert (found.violations, found.findings[0].settings) == (1, {"workers": "8"})
+    assert judged("Dataloader", run(workers=8)).violations == 0
+
+
+def test_few_readers_are_no_fault_where_the_loop_does_not_wait(run):
+    """
+    Unless the request wants it judged as AWS does, by the cores alone.
+    """
+    evidence = run(workers=1)
+
+    assert judged("Dataloader", evidence).violations == 0
+    assert judged("Dataloader", evidence, wait_threshold="0").violations == 1
+
+
+def test_a_head_on_features_reads_nothing(run):
+    """
+    So it needs no readers.
+    """
+    found = judged("Dataloader", run(features=True, freeze=True))
+
+    assert (found.violations, found.datapoints) == (0, 0)
+    assert "features in memory" in found.reason
+
+
+def test_of_several_processes_each_has_its_share_of_the_cores(run):
+    """
+    The hyperparameter counts the readers of one of them.
+    """
+    waiting = {**USUAL, "data": 2.0}
+
+    found = judged("Dataloader", run(phases=waiting, cores=8.0, processes=2, hosts=1))
+
+    assert found.findings[0].settings == {"workers": "3"}
+
+
+def test_a_frozen_backbone_that_sees_the_same_pictures_again_is_told_of_features(run):
+    """
+    Whatever else is wrong with its reading: this is what saves most.
+    """
+    frozen = {"data": 0.03, "forward": 0.3, "backward": 0.005, "optimizer": 0.002}
+
+    evidence = run(
+        steps=930, epochs=10, phases=frozen, freeze=True, features=False, augment="none",
+        after=(("evaluation", 5.0),),
+    )  # fmt: skip
+
+    (finding,) = judged("OverallFrameworkMetrics", evidence).findings
+    assert finding.settings == {"feature-views": "1", "workers": "auto"}
+    assert "the same 3,000 pictures in each of 10 epochs" in finding.problem
+    assert "see each once" in finding.advice
+    assert judged("Dataloader", evidence, wait_threshold="5").findings[0].settings == (
+        finding.settings
+    )
+
+
+def test_what_trains_all_of_its_network_is_not_told_of_features(run):
+    """
+    Nor what has them already.
+    """
+    for known in ({"freeze": False}, {"freeze": True, "features": True}):
+        assert judged("OverallFrameworkMetrics", run(**known)).findings == ()
+
+
+def test_a_slow_start_is_found(run):
+    """
+    In minutes, as AWS counts; what it was made of is in the advice.
+    """
+    before = (("initialisation", 5.0), ("reading", 60.0), ("features", 20.0))
+
+    found = judged("MaxInitializationTime", run(before=before), threshold="1")
+
+    assert found.violations == 1
+    assert found.findings[0].value == pytest.approx(85 / 60)
+    assert found.findings[0].cost_s == pytest.approx(85)
+    assert "reading 60.0 s" in found.findings[0].advice
+    assert found.findings[0].advice.startswith("every picture is verified first")
+    assert judged("MaxInitializationTime", run(before=before)).violations == 0
+
+
+def test_a_run_without_a_first_step_counts_to_its_end(run):
+    """
+    It never came to training.
+    """
+    evidence = run()
+    never = replace(evidence, timeline=replace(evidence.timeline, steps=(), wall_s=130.0))
+
+    found = judged("MaxInitializationTime", never, threshold="2")
+
+    assert found.findings[0].problem == "no step was taken in 2.2 minutes"
+
+
+def test_slow_steps_are_found_with_the_phase_that_is_to_blame(run):
+    """
+    Their number, what they cost, and the worst by number.
+    """
+    slow = {number: {"optimizer": 1.0 + number / 1000} for number in range(20, 400, 30)}
+
+    found = judged("StepOutlier", run(steps=400, slow=slow))
+
+    summary, worst = found.findings[:2]
+    assert found.violations == len(slow)
+    assert "in phase optimizer" in summary.problem
+    assert summary.cost_s == pytest.approx(13 * 1.2, rel=0.05)
+    assert worst.step == 380
+    assert found.details["step_numbers"][0] == 380
+
+
+def test_readers_that_begin_anew_with_each_epoch_are_named(run):
+    """
+    The slow steps are then the first of their epochs.
+    """
+    slow = {number: {"data": 2.0} for number in range(20, 400, 20)}
+
+    found = judged("StepOutlier", run(steps=400, epochs=20, slow=slow))
+
+    assert "19 of them are the first of their epochs" in found.findings[0].advice
+
+
+def test_a_few_slow_steps_are_put_up_with(run):
+    """
+    Ten of them in a long run, as AWS has it, and three in a short one; unless it is asked for.
+    """
+    short = run(steps=100, slow={number: {"forward": 2.0} for number in (30, 60, 90)})
+
+    assert judged("StepOutlier", short).violations == 0
+    assert judged("StepOutlier", short).parameters["n_outliers"] == "3"
+    assert judged("StepOutlier", short, n_outliers="2").violations == 3
+
+
+def test_slow_steps_that_cost_next_to_nothing_are_no_fault(run):
+    """
+    A run of days has always some: by the number alone it could not be healthy.
+    """
+    slow = {number: {"forward": 0.1} for number in range(20, 4000, 250)}
+    evidence = run(steps=4000, slow=slow)
+
+    assert judged("StepOutlier", evidence).violations == 0
+    assert judged("StepOutlier", evidence, cost_threshold="0").violations == len(slow)
+
+
+def test_the_first_step_of_a_run_is_no_outlier(run):
+    """
+    It sets up what the others use.
+    """
+    evidence = run(steps=100, slow={0: {"forward": 30.0}})
+
+    found = judged("StepOutlier", evidence, n_outliers="0")
+
+    assert found.violations == 0
+    assert found.details["step_stats"]["max"] < 1
+
+
+def test_shares_of_the_time_sum_to_the_whole(run):
+    """
+    Training, evaluation and the rest, in AWS's words; and phase by phase.
+    """
+    found = judged("OverallFrameworkMetrics", run())
+
+    assert sum(found.details["phase"].values()) == pytest.approx(100, abs=0.01)
+    assert sum(found.details["general"].values()) == pytest.approx(100, abs=0.02)
+    assert found.details["phase_time"]["train"] == pytest.approx(
+        200 * sum(USUAL.values()), rel=0.01
+    )
+    assert found.details["forward_backward"]["Forward pass"] == pytest.approx(44.4, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        pytest.param(
+            {"before": (("initialisation", 30.0),)},
+            "initialisation is 57% of this run of 52 s",
+            id="start",
+        ),
+        pytest.param(
+            {"after": (("evaluation", 40.0),)},
+            "evaluation takes longer than training: 78% of 103 s",
+            id="evaluation",
+        ),
+        pytest.param(
+            {"end": (("export", 20.0),)},
+            "checkpoints and what the run leaves behind are 45% of its 45 s",
+            id="end",
+        ),
+    ],
+)
+def test_what_is_not_training_is_told_of_where_it_takes_much(run, changes, words):
+    """
+    Without a violation, for these are shares of a run that may be short on purpose.
+    """
+    evidence = run(**changes)
+
+    found = judged("OverallFrameworkMetrics", evidence)
+
+    assert found.violations == 0
+    assert [finding.problem for finding in found.findings] == [words]
+    assert [waste.problem for waste in verdict([found], evidence)] == [words]
+
+
+def test_the_verdict_has_the_worst_first(run):
+    """
+    By seconds, with their share of the wall time and what to set.
+    """
+    slow = {number: {"backward": 1.0} for number in range(20, 400, 30)}
+    evidence = run(steps=400, phases={**USUAL, "data": 0.2}, slow=slow, busy=1.0)
+
+    first, second = verdict(rules.judge(evidence), evidence)
+
+    assert (first.rule, first.options) == ("Dataloader", "--set workers=2")
+    assert second.rule == "StepOutlier"
+    assert first.cost_s == pytest.approx(80, rel=0.02)
+    assert first.share == pytest.approx(80 / evidence.timeline.wall_s, rel=0.02)
+    assert str(first).startswith("Dataloader: the loop waits 61% of the time for data")
+
+
+def test_the_verdict_says_a_thing_once(run):
+    """
+    Two rules that find the same thing, and would change the same settings, are one line.
+    """
+    frozen = {"data": 0.2, "forward": 0.1, "backward": 0.005, "optimizer": 0.002}
+    evidence = run(
+        steps=400, epochs=10, phases=frozen, freeze=True, features=False, augment="none",
+        after=(("evaluation", 5.0),),
+    )  # fmt: skip
+
+    found = verdict(rules.judge(evidence), evidence)
+
+    assert [waste.settings for waste in found].count(found[0].settings) == 1
