@@ -2,7 +2,7 @@
 Rules and what they have found: a row for each rule, and the findings under it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kennel.pages.legends import marked
 from kennel.pages.markup import Content, Markup, element, joined
@@ -54,8 +54,13 @@ def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return sorted(outcomes, key=place)
 
 
-def rules(outcomes: Sequence[Outcome]) -> Markup:
-    """Return a row for each rule: how it came out, and by what."""
+def rules(outcomes: Sequence[Outcome], about: Mapping[str, str]) -> Markup:
+    """
+    Return a row for each rule: how it came out, and by what.
+
+    Args:
+        about: What each rule looks for, by its name.
+    """
     columns = [
         Column("Rule"),
         Column("Result"),
@@ -65,18 +70,18 @@ def rules(outcomes: Sequence[Outcome]) -> Markup:
         Column("Judged", numeric=True),
         Column("Parameters"),
     ]
-    rows = [row(outcome) for outcome in ranked(outcomes)]
+    rows = [row(outcome, about.get(outcome.rule, "")) for outcome in ranked(outcomes)]
     return table(counted(len(rows), "rule"), columns, rows, ordered=(1, "none"))
 
 
-def row(outcome: Outcome) -> Row:
+def row(outcome: Outcome, about: str) -> Row:
     """Return a rule's row; what it found is its worst finding's."""
     worst = outcome.findings[0] if outcome.findings else None
     word = result(outcome)
     parameters = ", ".join(f"{name} {text}" for name, text in outcome.parameters.items())
     return Row(
         [
-            Cell(named(outcome), outcome.name),
+            Cell([named(outcome), element("span", about, class_="note")], outcome.name),
             Cell(marked(LOOKS.get(word, "k9"), word), str(list(LOOKS).index(word))),
             value(worst.value if worst else None),
             value(worst.threshold if worst else None),
@@ -137,7 +142,8 @@ def ended(text: str) -> str:
 def when(finding: Finding) -> str:
     """Return at which step or moment something was found."""
     if finding.step is not None:
-        return f", step {finding.step}"
+        step = f"step {finding.step}"
+        return "" if step in finding.subject.lower() else f", {step}"
     return f", after {fine(finding.at_s)}" if finding.at_s is not None else ""
 
 

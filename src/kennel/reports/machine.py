@@ -4,7 +4,7 @@ What a run was: its model, its settings, its machine.
 
 from datetime import UTC, datetime
 
-from kennel.pages.words import amount, duration, moment, number
+from kennel.pages.words import duration, moment, number
 from kennel.profiling.run import Run
 
 
@@ -15,7 +15,7 @@ def described(run: Run) -> dict[str, str]:
         "Trained": trained(run),
         "Device": device(run),
         "Cores": written(run.cores),
-        "Memory": run.memory_bytes and amount(run.memory_bytes),
+        "Memory": run.memory_bytes and memory(run.memory_bytes),
         "Hosts": run.hosts if (run.hosts or 1) > 1 else None,
         "Processes": run.processes if (run.processes or 1) > 1 else None,
         "Threads": run.threads,
@@ -57,8 +57,13 @@ def device(run: Run) -> str | None:
     if not run.gpus:
         return {"cpu": "CPU", "cuda": "GPU"}.get(run.device or "", run.device)
     several = f"{len(run.gpus)} x " if len(run.gpus) > 1 else ""
-    memory = f", {amount(run.gpu_memory_bytes)}" if run.gpu_memory_bytes else ""
-    return f"{several}{run.gpus[0]}{memory}"
+    each = f", {memory(run.gpu_memory_bytes)}" if run.gpu_memory_bytes else ""
+    return f"{several}{run.gpus[0]}{each}"
+
+
+def memory(size: int) -> str:
+    """Return an amount of memory, which comes in powers of two."""
+    return f"{number(size / 2**30, 3)} GiB"
 
 
 def stored(run: Run) -> str | None:

@@ -12,12 +12,14 @@ from kennel.pages.page import drawn, page, section
 from kennel.pages.tables import facts
 from kennel.profiling import judging
 from kennel.profiling.evidence import Evidence
+from kennel.profiling.rules import RULES
 from kennel.reports import phases, steps, utilisation, verdicts
 from kennel.reports.findings import findings, rules
 from kennel.reports.machine import described
 from kennel.reports.operator_table import operators
 from kennel.rules.outcome import Outcome
 
+ABOUT = {name: rule.help for name, rule in RULES.items()}
 PROFILER_OUTPUT = "profiler-output"
 
 
@@ -40,11 +42,11 @@ def rendered(evidence: Evidence, outcomes: tuple[Outcome, ...], *, title: str) -
         element("h1", title),
         element("p", subtitle(evidence), class_="subtitle"),
         verdicts.of_profile(outcomes, evidence),
+        section("Rules", rules(outcomes, ABOUT), findings(outcomes)) if outcomes else None,
         where_it_went(evidence),
         what_the_machine_did(evidence),
         the_steps(evidence),
         drawn("Operators", operators(evidence.operators, evidence.run)),
-        section("Rules", rules(outcomes), findings(outcomes)) if outcomes else None,
         drawn("The run", facts(known) if (known := described(evidence.run)) else None),
     )
 

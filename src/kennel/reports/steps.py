@@ -4,6 +4,7 @@ How long steps took: their distribution, their course over the run, the slowest 
 
 from collections.abc import Sequence
 from math import isfinite
+from statistics import fmean, pstdev
 
 from kennel.pages.areas import band, column
 from kennel.pages.charts import Axis, Dot, Line, figure, plot
@@ -18,6 +19,7 @@ from kennel.reports.phases import words
 COLUMNS = 40  # of a distribution
 PLACES = 240  # over the run
 SLOWEST = 12  # named
+OUTLYING = 3.0  # standard deviations above the mean: AWS's StepOutlier
 WIDE = 8.0  # times the least: from there on an axis of equal factors shows more
 LEAST_S = 1e-7
 
@@ -99,7 +101,7 @@ def course(timeline: Timeline) -> Markup | None:
         Line([(x, place.mean) for x, place in there], "mean", look="mean"),
         *(
             Dot(step.number, step.seconds, said(step), f"step-{step.number}", "k1")
-            for step in sorted(slow, key=lambda step: step.number)
+            for step in sorted(outlying(slow, timeline), key=lambda step: step.number)
         ),
     ]
     every = [place.low for _, place in there] + [place.high for _, place in there]
@@ -113,9 +115,9 @@ def course(timeline: Timeline) -> Markup | None:
         Axis("seconds", y),
         marks,
     )
-    return figure(
-        title, chart, "The line is the mean, the band goes from the shortest to the longest."
-    )
+    words = "The line is the mean, the band goes from the shortest to the longest."
+    dots = " Dots are far slower than all others." if outlying(slow, timeline) else ""
+    return figure(title, chart, words + dots)
 
 
 def slowest(timeline: Timeline) -> list[Step]:
@@ -123,6 +125,13 @@ def slowest(timeline: Timeline) -> list[Step]:
     known = {step.number: step for step in [*timeline.steps, *timeline.slowest]}
     there = [step for step in known.values() if isfinite(step.seconds)]
     return sorted(there, key=lambda step: -step.seconds)[:SLOWEST]
+
+
+def outlying(slow: Sequence[Step], timeline: Timeline) -> list[Step]:
+    """Return those of the slowest steps that are far from all others."""
+    seconds = durations(timeline.steps)
+    limit = fmean(seconds) + OUTLYING * pstdev(seconds)
+    return [step for step in slow if step.seconds > limit]
 
 
 def said(step: Step) -> str:

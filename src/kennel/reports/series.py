@@ -1,0 +1,101 @@
+"""
+What a debugger's page draws (series.json): losses, norms of gradients, ratios of updates, epochs.
+
+kennel.debugging writes it from the saved tensors. What of it is missing or malformed is left out.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+FILE = "series.json"
+
+Points = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch's end: the step after which it came, and what was measured; None: it was not."""
+
+    epoch: float
+    step: float | None = None
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    valid_loss: float | None = None
+    valid_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """
+    What there is to draw; points are (step, value), and a value may be no number.
+
+    Args:
+        losses: By mode: train, eval.
+        gradient_norms: By layer, from the input to the output.
+        weight_update_ratios: The same.
+        epochs: In order.
+    """
+
+    losses: Mapping[str, Points] = field(default_factory=dict)
+    gradient_norms: Mapping[str, Points] = field(default_factory=dict)
+    weight_update_ratios: Mapping[str, Points] = field(default_factory=dict)
+    epochs: tuple[Epoch, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read what is in *folder*, a debug-output."""
+        try:
+            document = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return cls()
+        if not isinstance(document, dict):
+            return cls()
+        return cls(
+            named(document.get("losses")),
+            named(document.get("gradient_norms")),
+            named(document.get("weight_update_ratios")),
+            tuple(epoch(each) for each in listed(document.get("epochs")) if isinstance(each, dict)),
+        )
+
+
+def named(document: Any) -> dict[str, Points]:  # noqa: ANN401 - any JSON
+    """Return the series of an object, without those that have no points."""
+    if not isinstance(document, dict):
+        return {}
+    found = {str(name): points(listed(each)) for name, each in document.items()}
+    return {name: there for name, there in found.items() if there}
+
+
+def points(pairs: Sequence[Any]) -> Points:
+    """Return the points of a list of pairs, in the order of their steps."""
+    found = []
+    for pair in pairs:
+        if isinstance(pair, list) and len(pair) == 2:  # noqa: PLR2004 - step and value
+            step, value = (number(each) for each in pair)
+            if step is not None:
+                found.append((step, float("nan") if value is None else value))
+    return tuple(sorted(found, key=lambda pair: pair[0]))
+
+
+def epoch(document: Mapping[str, Any]) -> Epoch:
+    """Return an epoch of an object."""
+    known = {spec.name: number(document.get(spec.name)) for spec in fields(Epoch)}
+    return Epoch(known.pop("epoch") or 0.0, **known)
+
+
+def number(value: Any) -> float | None:  # noqa: ANN401 - any JSON
+    """Return a number, one that was written as text too (NaN has no JSON); None where none is."""
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def listed(value: Any) -> Sequence[Any]:  # noqa: ANN401 - any JSON
+    """Return a list, an empty one where none is."""
+    return value if isinstance(value, list) else ()
