@@ -50,9 +50,10 @@ def rules(args: argparse.Namespace) -> int:
 def _judged(args: argparse.Namespace) -> tuple[Outcome, ...]:
     asked = configurations(args.rules, args.own, args.parameters)
     evaluator = _evaluator()
-    folder = tensors.found(args.source, lambda: context.aws(context.settings(args)), args.to)
-    show.talk(f"{show.near(folder.absolute())}")
-    outcomes: tuple[Outcome, ...] = evaluator.Evaluator(folder, asked).finish()
+    saved = tensors.found(args.source, lambda: context.aws(context.settings(args)), args.to)
+    show.talk(f"{show.near(saved.folder.absolute())}")
+    judging = evaluator.Evaluator(saved.folder, asked, saved.hyperparameters)
+    outcomes: tuple[Outcome, ...] = judging.finish()
     return outcomes
 
 

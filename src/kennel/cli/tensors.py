@@ -1,7 +1,8 @@
 """Where the tensors are that a training has saved: in a folder, in S3, or left by a job."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kennel import contract
@@ -19,9 +20,22 @@ PARTS = ("events", "collections")
 PLACES = ("", "tensors", "debug-output/tensors", "debug-output", "data/debug-output/tensors")
 
 
-def found(source: str | None, aws: Callable[[], Aws], to: Path | None) -> Path:
+@dataclass(frozen=True)
+class Tensors:
     """
-    Return the folder of the tensors that *source* names; what is in S3 is fetched.
+    What a training has saved.
+
+    Args:
+        hyperparameters: Of the training, as far as they are known.
+    """
+
+    folder: Path
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def found(source: str | None, aws: Callable[[], Aws], to: Path | None) -> Tensors:
+    """
+    Return the tensors that *source* names; what is in S3 is fetched.
 
     Args:
         source: A folder, s3://…, or a job; None: the latest job.
@@ -35,25 +49,26 @@ def found(source: str | None, aws: Callable[[], Aws], to: Path | None) -> Path:
         place = Location.parse(source)
         target = emptied(to or FOLDER / place.key.strip("/").replace("/", "-"))
         storage.fetch(aws().s3, place, target)
-        return below(target, source)
+        return Tensors(below(target, source))
     if source and (Path(source).is_dir() or "/" in source):
-        return below(Path(source), source)
+        return Tensors(below(Path(source), source))
     return of_job(aws(), source, to)
 
 
-def of_job(aws: Aws, name: str | None, to: Path | None) -> Path:
+def of_job(aws: Aws, name: str | None, to: Path | None) -> Tensors:
     """Return the tensors that a job has left in its output data, or that the platform keeps."""
     name = name or lookup.latest(aws.sagemaker)
     described = lookup.job(aws.sagemaker, name)
     target = emptied(to or FOLDER / name)
     show.talk(f"tensors of training job {name}, {described['TrainingJobStatus']}")
+    given = described.get("HyperParameters", {})
     if reports.unpacked(aws.s3, described, target) and (folder := place(target)):
-        return folder
+        return Tensors(folder, given)
     if "DebugHookConfig" not in described:
         raise nothing(described)
     kept = reports.tensors(described)
     storage.fetch(aws.s3, kept, target / contract.TENSORS_PREFIX)
-    return below(target, str(kept))
+    return Tensors(below(target, str(kept)), given)
 
 
 def nothing(described: Answer) -> JobError:

@@ -100,8 +100,9 @@ def _left(
     s3: Client, described: Answer, document: Mapping[str, Any], rule: Configuration, folder: Path
 ) -> Outcome | None:
     uri = document.get("S3OutputPath") or described["OutputDataConfig"]["S3OutputPath"]
-    place = below(uri, described) / f"{contract.RULES_PREFIX}/{rule.name}"
-    target = folder / contract.RULES_PREFIX / keeping.file_name(rule.name).removesuffix(".json")
+    name = keeping.file_name(rule.name).removesuffix(".json")
+    place = below(uri, described) / f"{contract.RULES_PREFIX}/{name}"
+    target = folder / contract.RULES_PREFIX / name
     storage.fetch(s3, place, target)
     found = (outcome for path in _folders(target) for outcome in keeping.read(path))
     return next((outcome for outcome in found if outcome.name == rule.name), None)
