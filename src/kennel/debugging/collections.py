@@ -6,7 +6,7 @@ there are small tensors of our own, for what the rules need and no reduction say
 
   update/NAME                   l2 norm of what the optimizer changed of a weight in this step
   percentiles/gradient/NAME     5th and 95th percentile of a gradient, (2,)
-  active/NAME_output_I          share of the batch's positions at which a ReLU's unit is above 0,
+  active/NAME_output_I          share of the batch's positions at which a ReLU's unit is not 0,
                                 (units,)
   variance/NAME_input_I         variance of what a ReLU is given
   labels, predictions           classes of a batch, (N,) int64

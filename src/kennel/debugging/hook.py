@@ -12,6 +12,7 @@ are named in collections.py.
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,14 @@ _NOT_OF_LAYERS = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Reached:
+    """What a run has done: training steps, and batches of evaluations."""
+
+    steps: int = 0
+    evaluated: int = 0
+
+
 class Recorder:
     """
     Saves what a training's loop tells it of.
@@ -57,8 +66,7 @@ class Recorder:
     Args:
         saving: What is asked for.
         folder: Of the tensors.
-        step: The first one that is still to be taken, over the whole run, evaluations' batches
-            among them.
+        reached: What a resumed run has done before.
         say: Told of a failure.
         scale: What the loss was multiplied by before the backward (GradScaler.get_scale).
     """
@@ -68,14 +76,16 @@ class Recorder:
         saving: Saving,
         folder: Path,
         *,
-        step: int = 0,
+        reached: Reached | None = None,
         say: Callable[[str], None] = print,
         scale: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self.folder = folder
         self.failure = ""  # why nothing more is saved
+        self.saved = 0  # training steps of which anything was
         self._saving, self._say, self._scale = saving, say, scale
-        self._step, self._evaluated, self._evaluations = step, -1, False
+        reached = reached or Reached()
+        self._step, self._evaluated = reached.steps + reached.evaluated, reached.evaluated
         self._saved: frozenset[str] = frozenset()  # collections of the step that is open
         self._module: nn.Module = nn.Identity()
         self._criterion: nn.Module = nn.Identity()
@@ -86,11 +96,6 @@ class Recorder:
             from kennel.debugging import hook_smdebug  # noqa: PLC0415 - takes a second, and speaks
 
             self._hook = hook_smdebug.made(saving.document, folder)
-
-    @property
-    def is_on(self) -> bool:
-        """Whether it still saves."""
-        return not self.failure
 
     def training(self, module: nn.Module, criterion: nn.Module) -> None:
         """Take note of what is trained."""
@@ -121,8 +126,8 @@ class Recorder:
     @torch.no_grad()
     def evaluated(self, logits: Tensor, labels: Tensor) -> None:
         """Save what a batch of an evaluation came to; each batch is a step of mode EVAL."""
-        self._evaluated += 1
         self._begin("EVAL", self._evaluated)
+        self._evaluated += 1
         if self._saved:
             with self._guarded():
                 self._save_batch(self._criterion(logits, labels), logits, labels)
@@ -164,6 +169,7 @@ class Recorder:
             with self._guarded():
                 self._save_updates()
                 self._hook.end()
+                self.saved += 1
 
     def _parameters(self) -> dict[str, nn.Parameter]:
         kind = type(self._module).__name__

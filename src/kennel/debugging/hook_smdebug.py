@@ -7,15 +7,13 @@ buffers; it follows checkpoints, profiles (evaluating texts of a JSON file as Py
 its own errors when nobody listens. Here it is called in saved steps alone, writes with
 hook_writer.py, and what it raises is hook.py's to judge.
 
-Import this module within ``quiet``: smdebug speaks and looks for files when it is imported.
+Importing this module takes the half second that smdebug takes.
 """
 
 import atexit
 import json
-import os
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +22,11 @@ from torch import Tensor
 
 from kennel.debugging import collections, hook_statistics
 from kennel.debugging.hook_writer import StepWriter, as_numbers
+from kennel.debugging.quiet import quiet
 from kennel.debugging.statistics import ABSOLUTE, PREFIX
 
 CONFIGURATION = "debughookconfig.json"
 CLAIM = "claim.smd"  # of the process that writes; a killed one leaves it
-_QUIET = {
-    "SMDEBUG_LOG_LEVEL": "error",
-    "SMPROFILER_CONFIG_FILE_PATH": os.devnull,  # the profiler is kennel.profiling's
-}
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep smdebug from speaking and from profiling while it is imported or called."""
-    kept = {name: os.environ.get(name) for name in _QUIET}
-    os.environ.update({name: kept[name] or text for name, text in _QUIET.items()})
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for name, text in kept.items():
-            if text is None:
-                del os.environ[name]
-
 
 with quiet():
     from smdebug.core.json_config import create_hook_from_json_config

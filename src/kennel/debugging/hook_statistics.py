@@ -7,6 +7,7 @@ updates) are taken of a sample: numbers spread evenly over it.
 
 import math
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from kennel.debugging.statistics import ABSOLUTE
 SAMPLE = 2048  # numbers of a tensor that percentiles and updates are taken of
 EXACT = 2**16  # numbers; the variance of more comes of their sums: its own pass is a slow one
 PERCENTILES = (0.05, 0.95)
+KERNELS = 2 * 3 * 5 * 7 * 11  # what the sizes of kernels and layers are made of
 
 
 def flat(tensor: Tensor) -> Tensor:
@@ -28,7 +30,16 @@ def flat(tensor: Tensor) -> Tensor:
 
 def sample(row: Tensor) -> Tensor:
     """Return at most ``SAMPLE`` of a row's numbers, evenly spread: a view."""
-    return row[:: -(-len(row) // SAMPLE)] if len(row) > SAMPLE else row
+    return row[:: _stride(len(row))]
+
+
+@lru_cache(maxsize=1024)
+def _stride(count: int) -> int:
+    """Return a step that goes through all places of a kernel, and not through its corners alone."""
+    stride = -(-count // SAMPLE)
+    while math.gcd(stride, KERNELS) > 1:
+        stride += 1
+    return max(stride, 1)
 
 
 def taken(tensor: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
@@ -131,15 +142,15 @@ def percentiles(tensor: Tensor) -> Tensor:
 
 def active(outputs: Tensor) -> Tensor:
     """
-    Return for each unit the share of a batch's positions at which it is above 0, (units,).
+    Return for each unit the share of a batch's positions at which it is not 0, (units,).
 
     Args:
         outputs: Of a ReLU, (N, units, ...); all numbers of fewer dimensions are units.
     """
-    above = outputs.detach().clamp(min=0).sign()
-    if above.dim() == 1:
-        return above
-    return above.mean(dim=[dim for dim in range(above.dim()) if dim != 1])
+    awake = outputs.detach().sign().abs_()
+    if awake.dim() == 1:
+        return awake
+    return awake.mean(dim=[dim for dim in range(awake.dim()) if dim != 1])
 
 
 def distance(before: Tensor, tensor: Tensor) -> Tensor:
