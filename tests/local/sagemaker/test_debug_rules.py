@@ -1,10 +1,14 @@
 """The rules of a job are evaluated beside it, over the tensors that its hook saves."""
 
 import json
+import os
+import signal
 import sys
 
 import pytest
 from botocore.exceptions import ClientError
+
+from kennel.local import daemon
 
 # A user's program: smdebug's own hook, as its documentation has it, on two layers. Its gradients
 # vanish where its loss is multiplied by next to nothing.
@@ -36,6 +40,15 @@ while "gate" in told and not os.path.exists(told["gate"]):
 hook.close()
 if "fails" in told:
     raise SystemExit(3)
+"""
+CRASHES = """
+import os
+from smdebug.rules.rule import Rule
+
+class Crash(Rule):
+    def invoke_at_step(self, step):
+        print("about to crash", flush=True)
+        os._exit(7)
 """
 OWN_RULE = """
 from smdebug.rules.rule import Rule
@@ -101,6 +114,17 @@ def statuses(sagemaker):
 
 
 @pytest.fixture
+def judged(finished, statuses):
+    """Wait for the end of a job; return how it ended, and how its rules did, by name."""
+
+    def wait(name):
+        ended = finished(name)["TrainingJobStatus"]
+        return ended, {rule: told["RuleEvaluationStatus"] for rule, told in statuses(name).items()}
+
+    return wait
+
+
+@pytest.fixture
 def stored(s3, bucket):
     """Return the keys of what a job's hook has saved, below debug-output."""
 
@@ -163,35 +187,37 @@ def test_tensors_are_stored_while_the_job_runs(watched, finished, stored, until,
     assert sum(key.startswith("index/") for key in stored(name)) == 20
 
 
-def test_a_healthy_job_has_no_issues(watched, finished, statuses):
+def test_a_healthy_job_has_no_issues(watched, judged, statuses):
     """
     Rules that find nothing say so when the job has ended; until then they are in progress.
     """
     name = watched(rule("VanishingGradient"), rule("ExplodingTensor", collection_names="losses"))
-    before = statuses(name)
-    job = finished(name)
+    before = {told["RuleEvaluationStatus"] for told in statuses(name).values()}
+    ended, after = judged(name)
 
-    after = {each["RuleEvaluationStatus"] for each in statuses(name).values()}
-    assert {each["RuleEvaluationStatus"] for each in before.values()} == {"InProgress"}
-    assert job["TrainingJobStatus"] == "Completed"
-    assert after == {"NoIssuesFound"}
+    assert before == {"InProgress"}
+    assert ended == "Completed"
+    assert set(after.values()) == {"NoIssuesFound"}
 
 
-def test_a_rule_of_ones_own_is_evaluated(watched, finished, statuses, s3, bucket):
+def test_a_rule_of_ones_own_is_evaluated(watched, judged, s3, bucket):
     """
     A user's own rule is fetched from S3 and driven as smdebug drives it, with its parameters; a job
     that fails has its tensors judged all the same.
     """
-    s3.put_object(Bucket=bucket, Key="rules/own.py", Body=OWN_RULE.encode())
     own = {"source_s3_uri": f"s3://{bucket}/rules/own.py", "rule_to_invoke": "LargeLoss"}
-    strict = {**rule("LargeLoss"), "RuleConfigurationName": "strict"}
-    lax = {**rule("LargeLoss"), "RuleConfigurationName": "lax"}
-    strict["RuleParameters"], lax["RuleParameters"] = own, {**own, "limit": "100"}
-    name = watched(strict, lax, fails=1)
-    job = finished(name)
+    s3.put_object(Bucket=bucket, Key="rules/own.py", Body=OWN_RULE.encode())
+    strict = {"RuleConfigurationName": "strict", "RuleEvaluatorImage": AWS_IMAGE}
+    lax = {"RuleConfigurationName": "lax", "RuleEvaluatorImage": AWS_IMAGE}
+    ended, found = judged(
+        watched(
+            strict | {"RuleParameters": own},
+            lax | {"RuleParameters": own | {"limit": "9"}},
+            fails=1,
+        )
+    )
 
-    found = {each: status["RuleEvaluationStatus"] for each, status in statuses(name).items()}
-    assert job["TrainingJobStatus"] == "Failed"
+    assert ended == "Failed"
     assert found == {"strict": "IssuesFound", "lax": "NoIssuesFound"}
 
 
@@ -207,6 +233,88 @@ def test_a_rule_that_cannot_be_judged_says_why(submit, finished, statuses, bucke
     assert job["TrainingJobStatus"] == "Completed"
     assert found["RuleEvaluationStatus"] == "Error"
     assert "No debugging data was saved by the training job" in found["StatusDetails"]
+
+
+def test_an_evaluator_that_crashes_says_its_last_words(watched, judged, statuses, s3, bucket):
+    """
+    It costs its rules, which are in Error, and not the job.
+    """
+    s3.put_object(Bucket=bucket, Key="rules/crash.py", Body=CRASHES.encode())
+    own = {"source_s3_uri": f"s3://{bucket}/rules/crash.py", "rule_to_invoke": "Crash"}
+    name = watched(rule("Crash") | {"RuleParameters": own})
+
+    assert judged(name) == ("Completed", {"Crash": "Error"})
+    details = statuses(name)["Crash"]["StatusDetails"]
+    assert "exit code 7" in details
+    assert "about to crash" in details
+
+
+class TestARuleOfAKilledServer:
+    """A job, its tensors and its rules in the life of two servers."""
+
+    @pytest.fixture
+    def state(self, tmp_path):
+        return tmp_path / "state"
+
+    @pytest.fixture
+    def server(self, state):
+        address = daemon.start(state, 0)
+        yield address
+        daemon.stop(state)
+
+    @pytest.fixture
+    def aws(self, server, clients_of_server):
+        return clients_of_server(server.url)
+
+    @pytest.fixture
+    def restarted(self, server, state, until):
+        """End the server as a crash does, do something, and start it anew at the same address."""
+
+        def between(what):
+            os.kill(daemon.status(state).pid, signal.SIGKILL)
+            until(lambda: not daemon.is_running(state))
+            what()
+            daemon.start(state, server.port)
+
+        return between
+
+    @pytest.fixture
+    def evaluator(self, state):
+        """The folder of a job's evaluator, while there is one."""
+        return lambda name: state / "runtime" / f"rules-{name}.1"
+
+    @pytest.fixture
+    def being_judged(self, watched, evaluator, until, gate):
+        """A job whose gradients vanish, which runs on until it may go, and an evaluator with it."""
+        name = watched(rule("VanishingGradient"), rule("ExplodingTensor"), scale=1e-12, gate=gate)
+        until(evaluator(name).exists)
+        return name
+
+    def test_is_evaluated_to_its_end(self, being_judged, restarted, judged, gate, stored):
+        """
+        The evaluator goes on without a server; the next one stores the rest of the tensors, and
+        tells what the rules have found.
+        """
+        restarted(gate.touch)
+        ended, found = judged(being_judged)
+
+        assert ended == "Completed"
+        assert found == {"VanishingGradient": "IssuesFound", "ExplodingTensor": "NoIssuesFound"}
+        assert sum(key.startswith("index/") for key in stored(being_judged)) == 20
+
+    def test_is_started_again_if_it_was_killed(self, being_judged, evaluator, judged, gate):
+        """
+        An evaluator that dies from outside, as for want of memory, is started again, and judges
+        from the first step on; in the end nothing is left of it.
+        """
+        shim, command = map(int, (evaluator(being_judged) / "process").read_text().split())
+        os.kill(command, signal.SIGKILL)
+        gate.touch()
+        _, found = judged(being_judged)
+
+        assert shim != command
+        assert found == {"VanishingGradient": "IssuesFound", "ExplodingTensor": "NoIssuesFound"}
+        assert not evaluator(being_judged).exists()
 
 
 def test_no_rule_outlives_its_job(submit, finished, statuses, sagemaker):

@@ -39,6 +39,17 @@ def read_lines(path: Path, offset: int, *, ended: bool) -> tuple[list[str], int]
     return [piece for line in lines for piece in pieces(line)], offset + len(whole)
 
 
+def all_lines(path: Path) -> list[str]:
+    """Return the lines of an output file that nobody writes to any more."""
+    lines: list[str] = []
+    offset, end = 0, -1
+    while offset != end:
+        end = offset
+        some, offset = read_lines(path, offset, ended=True)
+        lines += some
+    return lines
+
+
 def pieces(line: bytes) -> Iterator[str]:
     """Yield a line as texts that fit into events; a carriage return at its end is no part of it."""
     text = line.removesuffix(b"\r").decode(errors="replace")

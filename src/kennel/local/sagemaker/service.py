@@ -70,6 +70,7 @@ class SageMaker:
             "DescribeTrainingJob": jobs.describe,
             "ListTrainingJobs": jobs.list,
             "StopTrainingJob": jobs.stop,
+            "UpdateTrainingJob": jobs.update,
             "DeleteTrainingJob": jobs.delete,
             "CreateHyperParameterTuningJob": tunings.create,
             "DescribeHyperParameterTuningJob": tunings.describe,

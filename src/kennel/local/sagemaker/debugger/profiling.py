@@ -22,7 +22,7 @@ from kennel.local.sagemaker.debugger.statuses import PROFILER_RULES
 from kennel.local.sagemaker.platform import Platform, now
 from kennel.local.sagemaker.training.checkpoints import Checkpoints
 from kennel.local.sagemaker.training.record import Record
-from kennel.profiling import rules
+from kennel.profiling import judging, rules
 from kennel.reports import writing
 from kennel.rules import configuration, keeping
 from kennel.rules.outcome import Outcome
@@ -30,9 +30,8 @@ from kennel.rules.outcome import Outcome
 LOG = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "kennel.profiling", "sample")
-REPORTS = "profiler-reports"
 # Of a profile that a training has left: what is made here, of more than it had
-MADE_HERE = ("system", REPORTS, writing.PROFILER_PAGE)
+MADE_HERE = ("system", judging.FOLDER, writing.PROFILER_PAGE)
 REPORT_RULE = "ProfilerReport"  # which means all of them
 END_S = 10  # for the sampler to write what it has
 
@@ -94,7 +93,7 @@ class Profiling:
         """Return what stores the profile; the same one, which knows what it has seen."""
         uri = places.profiler_uri(job)
         if uri not in self._stores:
-            scratch = self.folder / "copies"
+            scratch = self.folder / "copies" / str(len(self._stores))
             self._stores[uri] = Checkpoints(
                 self.platform.objects, self.folder, self.profile, uri, scratch
             )
@@ -120,34 +119,41 @@ class Profiling:
             self._judge(job)
 
     def _judge(self, job: Document) -> None:
-        """Judge the rules; one that cannot be judged must not cost the training."""
+        """Judge the rules, and store what they have found with the page that shows it."""
+        moment = now()
         try:
             outcomes = rules.judge(self.profile, configuration.read(job[PROFILER_RULES]))
-            keeping.write(self.profile / REPORTS, outcomes)
-            pages = writing.write(self.folder, self.record.name)
-        except Exception as error:
-            LOG.exception("the profile of %s", self.record.name)
+        except Exception as error:  # it must not cost the training
+            LOG.exception("the profiler's rules of %s", self.record.name)
             reason = f"InternalServerError: {type(error).__name__}: {error}"
-            moment = now()
             self.record.change(lambda job: statuses.failed(job, PROFILER_RULES, reason, moment))
             return
+        judging.write(self.profile, outcomes)
+        pages = self._pages()
         for rule in job[PROFILER_RULES]:
             self._store(job, rule, outcomes, pages)
-        moment = now()
         self.record.change(lambda job: statuses.updated(job, PROFILER_RULES, outcomes, moment))
+
+    def _pages(self) -> list[Path]:
+        """Write the page; that it cannot be written must cost neither the training nor the rest."""
+        try:
+            return writing.write(self.folder, self.record.name)
+        except Exception:
+            LOG.exception("the profiler's report of %s", self.record.name)
+            return []
 
     def _store(
         self, job: Document, rule: Document, outcomes: Sequence[Outcome], pages: Sequence[Path]
     ) -> None:
-        """Store the report and, for each rule that a configuration means, its document."""
+        """Store the page and, for each rule that a configuration means, its document."""
         bucket, prefix = s3_uri.split(places.rule_uri(job, rule))
         for page in pages:
             key = f"{prefix}/{PROFILER_PREFIX}/{page.name}"
             self.platform.objects.put_file(bucket, key, page, content_type="text/html")
         for outcome in outcomes_of(rule, outcomes):
             name = keeping.file_name(outcome.name)
-            key = f"{prefix}/{PROFILER_PREFIX}/{REPORTS}/{name}"
-            path = self.profile / REPORTS / name
+            key = f"{prefix}/{PROFILER_PREFIX}/{judging.FOLDER}/{name}"
+            path = self.profile / judging.FOLDER / name
             self.platform.objects.put_file(bucket, key, path, content_type="application/json")
 
     def remove(self) -> None:

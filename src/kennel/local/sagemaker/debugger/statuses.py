@@ -39,6 +39,19 @@ def created(request: Mapping[str, Any], moment: datetime) -> Document:
     return members
 
 
+def after_update(job: Document, moment: datetime) -> Document:
+    """Return the members that tell of the profiler's rules, those that are new among them."""
+    known = {each["RuleConfigurationName"]: each for each in job.get(MEMBERS[PROFILER_RULES], [])}
+    members = created(job, moment)
+    members.pop(MEMBERS[DEBUG_RULES], None)
+    if PROFILER_RULES in job:
+        told = members[MEMBERS[PROFILER_RULES]]
+        members[MEMBERS[PROFILER_RULES]] = [
+            known.get(each["RuleConfigurationName"], each) for each in told
+        ]
+    return members
+
+
 def fresh(job_name: str, rule_name: str, moment: datetime) -> Document:
     """Return the status of a rule whose evaluation has yet to find something."""
     return {

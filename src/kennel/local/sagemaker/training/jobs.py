@@ -1,15 +1,15 @@
 """The operations of training jobs: create, describe, list, stop, delete."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from kennel.local.resources import LOCAL, Document
 from kennel.local.sagemaker import s3_uri
 from kennel.local.sagemaker.debugger import checks as debugger
-from kennel.local.sagemaker.debugger import statuses
+from kennel.local.sagemaker.debugger import statuses, updates
 from kennel.local.sagemaker.listing import page
-from kennel.local.sagemaker.names import TRAINING_JOB, invalid
+from kennel.local.sagemaker.names import TRAINING_JOB, invalid, not_here
 from kennel.local.sagemaker.platform import Platform, now
 from kennel.local.sagemaker.tags import Tags
 from kennel.local.sagemaker.training import checks, inputs, spot, status
@@ -68,13 +68,18 @@ class TrainingJobs:
         uris = [params["OutputDataConfig"]["S3OutputPath"], *debugger.uris(params)]
         if "CheckpointConfig" in params:
             uris.append(params["CheckpointConfig"]["S3Uri"])
-        for uri in uris:
-            bucket, _ = s3_uri.split(uri)
-            if all(known.name != bucket for known in self.platform.objects.buckets()):
-                raise invalid(f"The bucket of {uri!r} does not exist: {bucket!r}.")
+        self._check_buckets(uris)
         for uri in debugger.sources(params):
             if not self.platform.objects.exists(*s3_uri.split(uri)):
                 raise invalid(f"The rule's program {uri!r} does not exist.")
+
+    def _check_buckets(self, uris: Iterable[str]) -> None:
+        """Ask that there is a bucket for everything that is stored."""
+        known = {bucket.name for bucket in self.platform.objects.buckets()}
+        for uri in uris:
+            bucket, _ = s3_uri.split(uri)
+            if bucket not in known:
+                raise invalid(f"The bucket of {uri!r} does not exist: {bucket!r}.")
 
     def describe(self, params: dict[str, Any]) -> dict[str, Any]:
         """Answer DescribeTrainingJob."""
@@ -97,6 +102,17 @@ class TrainingJobs:
             raise missing()
         self.driver.stop(name)
         return {}
+
+    def update(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Answer UpdateTrainingJob: how the machine is sampled, and which rules judge that."""
+        if "RemoteDebugConfig" in params:
+            raise not_here("RemoteDebugConfig", "Use docker exec, or the process itself.")
+        name, moment = params["TrainingJobName"], now()
+        self._check_buckets(debugger.uris(params))
+        job = self.resources.change(KIND, name, partial(updates.updated, params, moment))
+        if job is None:
+            raise missing()
+        return {"TrainingJobArn": job["TrainingJobArn"]}
 
     def interrupt(self, params: dict[str, Any]) -> dict[str, Any]:
         """Answer what AWS has no operation for: a Spot interruption of a job that is training."""
