@@ -64,6 +64,22 @@ class Gpus:
             found[number] = float(rates.gpu), 100 * memory.used / max(1, memory.total)
         return found
 
+    def names(self) -> tuple[str, ...]:
+        """Return what each is called."""
+        return tuple(map(str, self._ask("nvmlDeviceGetName").values()))
+
+    def memory_bytes(self) -> int | None:
+        """Return the memory of the smallest; None: there is none."""
+        return min((m.total for m in self._ask("nvmlDeviceGetMemoryInfo").values()), default=None)
+
+    def _ask(self, function: str) -> dict[int, Any]:
+        try:
+            ask = getattr(self._nvml, function, None)
+            return {number: ask(handle) for number, handle in self._handles.items() if ask}
+        except Exception as error:  # noqa: BLE001 - as above
+            self.problem = str(error)
+            return {}
+
     def _is_in(self, visible: str, number: int, handle: Any) -> bool:  # noqa: ANN401 - NVML's
         named = [name.strip() for name in visible.split(",")]
         uuid = self._nvml.nvmlDeviceGetUUID(handle)

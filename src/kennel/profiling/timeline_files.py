@@ -17,7 +17,17 @@ from pathlib import Path
 
 from kennel.profiling import documents
 from kennel.profiling.phases import Settled
-from kennel.profiling.timeline import EVENTS, FOLDER, OTHER, PHASES, STEP, SUMMARY, Span, Step
+from kennel.profiling.timeline import (
+    EVENTS,
+    FOLDER,
+    OTHER,
+    PHASES,
+    STEP,
+    SUMMARY,
+    Span,
+    Step,
+    Timeline,
+)
 
 AT_MOST = 10_000  # steps, and as many spans
 IN_A_FILE = 2_000  # records
@@ -101,6 +111,10 @@ class TimelineFiles:
     def spent(self, phase: str, seconds: float) -> None:
         """Count time that is not told of by itself."""
         self.sums[phase] = self.sums.get(phase, 0.0) + seconds
+
+    def timeline(self) -> Timeline:
+        """Return the sums so far."""
+        return Timeline(self._started, self._now(), sums=self.sums, steps_taken=self.steps_taken)
 
     def flush(self) -> None:
         """

@@ -11,6 +11,8 @@ from typing import Any
 from kennel.contract import ContainerPaths
 from kennel.errors import DataError, HyperparameterError, KennelError
 
+JOB_VARIABLE = "TRAINING_JOB_NAME"
+
 
 def hyperparameters(paths: ContainerPaths) -> dict[str, Any]:
     """
@@ -39,6 +41,20 @@ def sharded(paths: ContainerPaths) -> list[str]:
         for name, channel in described.items()
         if isinstance(channel, dict) and channel.get("S3DistributionType") == "ShardedByS3Key"
     ]
+
+
+def profiler(paths: ContainerPaths) -> dict[str, Any]:
+    """Return the request's ProfilerConfig, an empty one where there is none."""
+    return _object(paths.profiler_config, KennelError) if paths.profiler_config.exists() else {}
+
+
+def node(paths: ContainerPaths) -> str:
+    """Return what the platform's metrics call this host: algo-1 and so on, by its place."""
+    try:
+        document = _object(paths.resource_config, KennelError)
+        return f"algo-{document['hosts'].index(document['current_host']) + 1}"
+    except (KennelError, KeyError, ValueError, AttributeError):
+        return "algo-1"
 
 
 def hosts(paths: ContainerPaths) -> list[str]:

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 
 from kennel.contract import ContainerPaths
-from kennel.training import config, failure, script_mode, toolkit
+from kennel.profiling.trace import LOG_LEVEL_VARIABLE, SILENT
+from kennel.training import config, failure, sampling, script_mode, toolkit
 from kennel.training.log import say
 from kennel.training.stopping import Stop
 
@@ -45,13 +46,15 @@ def start(paths: ContainerPaths, environment: Mapping[str, str], stop: Stop) -> 
     """Start the program that the job asks for."""
     raw = config.hyperparameters(paths)
     program = environment.get(PROGRAM_VARIABLE) or config.text(raw.get("sagemaker_program", ""))
+    plan = sampling.of_request(paths, raw)
     if program:
-        return script_mode.run(paths, program, stop)
+        return sampling.run(paths, plan, lambda: script_mode.run(paths, program, stop))
     os.environ.setdefault(FRAMEWORK_VARIABLE, FRAMEWORK)
     # libgomp reads this when torch is imported. Spinning threads cost a run on cores that it has
     # to share, with its own loading workers too, four fifths of its speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    code = toolkit.run()
+    os.environ.setdefault(LOG_LEVEL_VARIABLE, SILENT)  # torch's profiler reads it, as above
+    code = sampling.run(paths, plan, toolkit.run)
     if code:
         _put_the_cause_first(paths)
     return code

@@ -18,9 +18,18 @@ from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 
 from kennel.errors import HyperparameterError
+from kennel.profiling.timeline import (
+    BACKWARD,
+    EVALUATION,
+    EXCHANGE,
+    FORWARD,
+    METRICS,
+    OPTIMIZER,
+)
 from kennel.training import draws, precision, schedule
 from kennel.training.group import ALONE, Group
 from kennel.training.metrics import Evaluation, Totals, confusion
+from kennel.training.observer import OFF, Observer
 from kennel.training.stopping import Stop
 
 Batch = tuple[Tensor, Tensor]  # images (N, 3, H, W) or features (N, D) float; labels (N,) int64
@@ -114,6 +123,7 @@ class Stage:
     valid: Source
     in_step: nn.Module | None = None  # what trains the module where there are others; or itself
     group: Group = ALONE  # who trains it
+    observer: Observer = OFF  # who watches
 
 
 def changing(model: nn.Module) -> dict[str, Tensor]:
@@ -164,21 +174,26 @@ def fit(
         HyperparameterError: The loss of no epoch was finite.
         Stopped: A stop was asked for; *state* is between two steps, ready for a checkpoint.
     """
+    watch = stage.observer
     while len(state.history) < recipe.epochs:
         if recipe.patience and state.stale >= recipe.patience:
             return _ended("early stopping", state, recipe)
         started = time.perf_counter()
         seen_before = state.totals.over(stage.group).seen
         lr = train_epoch(state, stage, recipe, stop)
-        totals = state.totals.over(stage.group)
+        with watch.phase(METRICS):
+            totals = state.totals.over(stage.group)
+            finite = math.isfinite(totals.loss)
         trained = time.perf_counter()
-        if not math.isfinite(totals.loss):
+        if not finite:
             return _ended("diverged", state, recipe, totals.loss)
-        measured = evaluate(stage.module, stage.valid, stop, stage.group)
+        measured = evaluate(stage.module, stage.valid, stop, stage.group, watch)
         seen = totals.seen - seen_before
         speed = seen / (trained - started) if seen else 0.0
         seconds = time.perf_counter() - started
-        _complete(state, totals, measured, lr=lr, images_per_s=speed, seconds=seconds)
+        with watch.phase(METRICS):
+            _complete(state, totals, measured, lr=lr, images_per_s=speed, seconds=seconds)
+        watch.epoch(state.history[-1])
         on_epoch(state.history[-1])
     return _ended("finished", state, recipe)
 
@@ -195,15 +210,19 @@ def train_epoch(state: State, stage: Stage, recipe: Recipe, stop: Stop) -> float
     total = recipe.epochs * len(batches)
     lr = _lr(recipe, epoch * len(batches) + len(batches) - 1, total)
     stage.enter_training()
-    rank, size = stage.group.rank, stage.group.size
+    rank, size, watch = stage.group.rank, stage.group.size, stage.observer
+    watch.training(stage.module, stage.criterion, state.optimizer)
     parts = [draws.part(batch, rank, size) for batch in batches[state.step :]]
-    for batch in stage.train.training(parts, epoch, state.step):
-        borrowed = rank >= len(batches[state.step])
-        share = stage.group.share(partial(_weight, stage.criterion, batch, borrowed), stop)
-        schedule.set_lr(state.optimizer, _lr(recipe, epoch * len(batches) + state.step, total))
-        _seed(_dropout_seed(recipe.seed, epoch, state.step, rank), state.totals.sums.device)
-        train_step(state, stage, batch, recipe.dtype, share)
-        state.step += 1
+    for batch in watch.batches(stage.train.training(parts, epoch, state.step)):
+        number = epoch * len(batches) + state.step
+        with watch.step(epoch, number):
+            borrowed = rank >= len(batches[state.step])
+            with watch.phase(EXCHANGE):
+                share = stage.group.share(partial(_weight, stage.criterion, batch, borrowed), stop)
+            schedule.set_lr(state.optimizer, _lr(recipe, number, total))
+            _seed(_dropout_seed(recipe.seed, epoch, state.step, rank), state.totals.sums.device)
+            train_step(state, stage, batch, recipe.dtype, share)
+            state.step += 1
     with stage.group.together():
         stop.check()
     return lr
@@ -226,17 +245,22 @@ def train_step(
         HyperparameterError: The model cannot learn from a batch of one.
     """
     inputs, labels = batch
-    with precision.autocast(inputs.device, dtype):
+    watch = stage.observer
+    with watch.phase(FORWARD), precision.autocast(inputs.device, dtype):
         logits = _logits(stage.in_step or stage.module, inputs)
-        loss = stage.criterion(logits, labels) * (
-            share * stage.group.size
-        )  # the ranks' mean is taken
-    state.optimizer.zero_grad(set_to_none=True)
-    state.scaler.scale(loss).backward()
-    state.scaler.step(state.optimizer)
-    state.scaler.update()
+        mean = stage.criterion(logits, labels)
+        loss = mean * (share * stage.group.size)  # the ranks' mean is taken
+    with watch.phase(OPTIMIZER):
+        state.optimizer.zero_grad(set_to_none=True)
+    with watch.phase(BACKWARD):
+        state.scaler.scale(loss).backward()
+    watch.learnt(mean, logits, labels)
+    with watch.phase(OPTIMIZER):
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
     if share:
-        state.totals.add(logits.detach(), labels)
+        with watch.phase(METRICS):
+            state.totals.add(logits.detach(), labels)
 
 
 def _weight(criterion: nn.CrossEntropyLoss, batch: Batch, borrowed: bool) -> float:  # noqa: FBT001 - bound by partial
@@ -277,7 +301,13 @@ def _logits(module: nn.Module, inputs: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def evaluate(module: nn.Module, source: Source, stop: Stop, group: Group = ALONE) -> Evaluation:
+def evaluate(
+    module: nn.Module,
+    source: Source,
+    stop: Stop,
+    group: Group = ALONE,
+    watch: Observer = OFF,
+) -> Evaluation:
     """
     Measure *module*, in eval mode, on a split of which each rank takes its share.
 
@@ -289,16 +319,19 @@ def evaluate(module: nn.Module, source: Source, stop: Stop, group: Group = ALONE
     module.eval()
     totals: Totals | None = None
     matrix: Tensor | None = None
-    with group.together():
-        for inputs, labels in source.evaluation(group.rank, group.size):
-            stop.check()
-            logits = module(inputs)
-            totals = totals or Totals(inputs.device)
-            totals.add(logits, labels)
-            counted = confusion(logits, labels)
-            matrix = counted if matrix is None else matrix + counted
-    own = [] if totals is None or matrix is None else [totals.sums.cpu(), matrix.cpu()]
-    parts = [part for part in group.gather(own) if part]  # of few examples some ranks have none
+    watch.evaluating(module)
+    with watch.phase(EVALUATION):
+        with group.together():
+            for inputs, labels in watch.batches(source.evaluation(group.rank, group.size)):
+                stop.check()
+                logits = module(inputs)
+                totals = totals or Totals(inputs.device)
+                totals.add(logits, labels)
+                counted = confusion(logits, labels)
+                matrix = counted if matrix is None else matrix + counted
+                watch.evaluated(logits, labels)
+        own = [] if totals is None or matrix is None else [totals.sums.cpu(), matrix.cpu()]
+        parts = [part for part in group.gather(own) if part]  # of few examples some ranks have none
     if not parts:
         raise ValueError("an evaluation needs at least one example")
     sums, matrices = zip(*parts, strict=True)

@@ -11,16 +11,19 @@ import torch
 from torch import nn
 
 from kennel.contract import ContainerPaths
-from kennel.training import channels, config, export, lines, loop, prepare, threads
+from kennel.profiling.timeline import CHECKPOINT, EVALUATION, EXPORT, INITIALISATION
+from kennel.training import channels, config, export, lines, loop, prepare, profiling, threads
 from kennel.training.channels import Data
 from kennel.training.checkpoint import Keeper
 from kennel.training.export import Outcome
 from kennel.training.group import ALONE, Group
 from kennel.training.hyperparameters import Hyperparameters, parse
 from kennel.training.log import say
-from kennel.training.loop import Epoch, State, evaluate, fit
+from kennel.training.loop import Epoch, Stage, State, evaluate, fit
 from kennel.training.metrics import Evaluation
+from kennel.training.observer import OFF, Observer
 from kennel.training.prepare import Job
+from kennel.training.profiling import NotProfiled, Profile
 from kennel.training.stopping import Stop, Stopped
 from kennel.vision import trained
 from kennel.vision.artifact import Artifact
@@ -42,25 +45,48 @@ def main(paths: ContainerPaths, stop: Stop, group: Group = ALONE) -> None:
     """
     chosen = parse(config.hyperparameters(paths))
     say(f"hyperparameters: {chosen}")
+    profile = profiling.start(paths, chosen, group)
+    ended = "failed"
     try:
-        model, job = begin(paths, chosen, stop, group)
-    except Stopped:
-        say("stopped before the training began: there is nothing to save")
-        return
-    if chosen.features_only:
-        say("features-only=true: nothing is trained")
-        return
-    say(
-        f"device={job.reading.device} processes={group.size} threads={torch.get_num_threads()} "
-        f"workers={job.reading.workers}"
-    )
-    state = prepare.state(model, job)
-    keeper = Keeper(config.checkpoint_folder(paths), prepare.identity(paths, job, model), group)
-    keeper.restore(state)
-    ended = _train(state, keeper, job, stop, group)
+        ended = _run(paths, chosen, stop, group, profile)
+    finally:
+        profile.close(ended)
+
+
+def _run(
+    paths: ContainerPaths,
+    chosen: Hyperparameters,
+    stop: Stop,
+    group: Group,
+    profile: Profile | NotProfiled,
+) -> str:
+    """Do all of it, and return how it ended."""
+    watch = profile.observer
+    with watch.phase(INITIALISATION):
+        try:
+            model, job = begin(paths, chosen, stop, group, watch)
+        except Stopped:
+            say("stopped before the training began: there is nothing to save")
+            return "stopped"
+        if chosen.features_only:
+            say("features-only=true: nothing is trained")
+            return "finished"
+        say(
+            f"device={job.reading.device} processes={group.size} "
+            f"threads={torch.get_num_threads()} workers={job.reading.workers}"
+        )
+        profile.tell(job, group)
+        state = prepare.state(model, job)
+        folder = config.checkpoint_folder(paths)
+        keeper = Keeper(folder, prepare.identity(paths, job, model), group)
+        stage = prepare.stage(state.model, job, group, watch)
+    with watch.phase(CHECKPOINT):
+        keeper.restore(state)
+    ended = _train(state, stage, keeper, job, stop)
     if state.best is None and not loop.all_finite(loop.changing(state.model)):
         raise loop.diverged(chosen.lr, "the weights of the first epoch are not finite")
-    leave(paths, Trained(job, state, ended), stop, group)
+    leave(paths, Trained(job, state, ended), stop, group, watch)
+    return ended
 
 
 @dataclass(frozen=True)
@@ -72,7 +98,13 @@ class Trained:
     ended: str  # why: finished, early stopping, diverged, stopped
 
 
-def leave(paths: ContainerPaths, run: Trained, stop: Stop, group: Group = ALONE) -> None:
+def leave(
+    paths: ContainerPaths,
+    run: Trained,
+    stop: Stop,
+    group: Group = ALONE,
+    watch: Observer = OFF,
+) -> None:
     """
     Measure the best weights of a run, and leave them and their figures behind.
 
@@ -81,15 +113,24 @@ def leave(paths: ContainerPaths, run: Trained, stop: Stop, group: Group = ALONE)
         run: Its state is that of the best epoch afterwards.
         stop: When it is requested, the test split is not measured.
         group: Of which the first writes.
+        watch: Told what takes the time.
     """
     job, state = run.job, run.state
     if state.best is not None:
         loop.restore(state.model, state.best)
     if state.best_epoch:
         say(best_line(state.best_epoch, job.chosen.epochs))
-    measured = _measure(state, job, stop, group)
+    with watch.phase(EVALUATION):
+        measured = _measure(state, job, stop, group)
     if group.rank:
         return
+    with watch.phase(EXPORT):
+        _export(paths, run, measured)
+
+
+def _export(paths: ContainerPaths, run: Trained, measured: Evaluation | None) -> None:
+    """Write the artifact, its figures and its pictures."""
+    job, state = run.job, run.state
     split = _measured_split(job.data)
     outcome = Outcome(run.ended, state.history, state.best_epoch, measured, split)
     described = Artifact(
@@ -117,7 +158,11 @@ def final_lines(measured: Evaluation) -> list[str]:
 
 
 def begin(
-    paths: ContainerPaths, chosen: Hyperparameters, stop: Stop, group: Group = ALONE
+    paths: ContainerPaths,
+    chosen: Hyperparameters,
+    stop: Stop,
+    group: Group = ALONE,
+    watch: Observer = OFF,
 ) -> tuple[nn.Module, Job]:
     """
     Build the model, read what it is trained on, and say so.
@@ -126,7 +171,7 @@ def begin(
         KennelError: See ``prepare.begin``.
         Stopped: A stop was asked for.
     """
-    model, job = prepare.begin(paths, chosen, stop, group)
+    model, job = prepare.begin(paths, chosen, stop, group, watch)
     data = job.data
     counts = " ".join(f"{split}={count}" for split, count in data.counts().items())
     say(f"data: classes={len(data.class_names)} {counts} skipped={len(data.skipped)}")
@@ -137,20 +182,23 @@ def begin(
     return model, job
 
 
-def _train(state: State, keeper: Keeper, job: Job, stop: Stop, group: Group) -> str:
+def _train(state: State, stage: Stage, keeper: Keeper, job: Job, stop: Stop) -> str:
     """Train until there is a reason to end, leave a checkpoint, and return the reason."""
+    watch = stage.observer
 
     def on_epoch(epoch: Epoch) -> None:
-        keeper.save(state)  # first: an epoch that was told of is not lost
+        with watch.phase(CHECKPOINT):
+            keeper.save(state)  # first: an epoch that was told of is not lost
         say(epoch_line(epoch, job.chosen.epochs))
 
     try:
-        stage = prepare.stage(state.model, job, group)
         with threads.befitting(stage.module, job.chosen.batch_size):
             return fit(state, stage, prepare.recipe(job), stop, on_epoch)
     except Stopped:
-        state.totals = state.totals.over(group)
-        say(f"stopped: {keeper.save(state)}: epoch {len(state.history) + 1}, {state.step} steps")
+        with watch.phase(CHECKPOINT):
+            state.totals = state.totals.over(stage.group)
+            name = keeper.save(state)
+        say(f"stopped: {name}: epoch {len(state.history) + 1}, {state.step} steps")
         return "stopped"
 
 

@@ -21,6 +21,7 @@ from kennel.contract import ContainerPaths
 from kennel.datasets.folders import Sample, Scan
 from kennel.datasets.verify import BadFile
 from kennel.errors import DataError, JobError
+from kennel.profiling.timeline import FEATURES
 from kennel.training import (
     backbone,
     channels,
@@ -39,6 +40,7 @@ from kennel.training.features import Features
 from kennel.training.group import Group
 from kennel.training.hyperparameters import Hyperparameters
 from kennel.training.log import say
+from kennel.training.observer import OFF, Observer
 from kennel.training.pictures import Reading
 from kennel.training.stopping import Stop
 from kennel.vision import models
@@ -62,6 +64,7 @@ class Reader:
     reading: Reading
     stop: Stop
     group: Group
+    watch: Observer = OFF
 
     def read(self, scans: Mapping[str, Scan]) -> Material:
         """
@@ -150,17 +153,18 @@ class Reader:
             for split, samples in _splits(data).items()
         ]
         started = time.monotonic()
-        engines = backbone.engines(
-            body,
-            reading.preprocessing,
-            amp=chosen.amp,
-            views=sum(len(task.samples) * task.views.count for task in tasks),
-            device=reading.device,
-        )
-        width = int(models.head(self.model).in_features)  # type: ignore[arg-type] # a Linear's
-        made = feature_pass.compute(
-            tasks, engines, width, self._readers, tolerate, self.stop, self.group
-        )
+        with self.watch.phase(FEATURES):
+            engines = backbone.engines(
+                body,
+                reading.preprocessing,
+                amp=chosen.amp,
+                views=sum(len(task.samples) * task.views.count for task in tasks),
+                device=reading.device,
+            )
+            width = int(models.head(self.model).in_features)  # type: ignore[arg-type] # a Linear's
+            made = feature_pass.compute(
+                tasks, engines, width, self._readers, tolerate, self.stop, self.group
+            )
         say(
             f"features: {sum(map(len, _splits(data).values()))} pictures, "
             f"{chosen.views} views of each to train on in {engines.training.precision}, "

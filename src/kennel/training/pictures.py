@@ -17,7 +17,9 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from kennel.datasets.folders import Sample
 from kennel.errors import DataError, ImageError
+from kennel.profiling.timeline import COPY
 from kennel.training import draws
+from kennel.training.observer import OFF, Observer
 from kennel.vision.preprocessing import Preprocessing, Transform
 
 Draw = tuple[int, int]  # index of the picture, seed of its augmentation
@@ -88,8 +90,10 @@ class Reading:
 class PictureSource:
     """A split, read from disk: readable pictures with their labels."""
 
-    def __init__(self, samples: Sequence[Sample], reading: Reading) -> None:
-        self._samples, self._reading = samples, reading
+    def __init__(
+        self, samples: Sequence[Sample], reading: Reading, observer: Observer = OFF
+    ) -> None:
+        self._samples, self._reading, self._observer = samples, reading, observer
         self._loaders: dict[int, tuple[_Plan, DataLoader[tuple[Tensor, int] | Unreadable]]] = {}
 
     def __len__(self) -> int:
@@ -122,10 +126,10 @@ class PictureSource:
             if isinstance(batch, Unreadable):
                 raise DataError(batch.reason)
             images, labels = batch
-            yield (
-                images.to(device, non_blocking=True, memory_format=torch.channels_last),
-                labels.to(device, non_blocking=True),
-            )
+            with self._observer.phase(COPY):
+                images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
+                labels = labels.to(device, non_blocking=True)
+            yield images, labels
 
     def _loader(
         self, transform: Transform

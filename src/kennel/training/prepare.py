@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from kennel.contract import ContainerPaths
+from kennel.profiling.timeline import INITIALISATION, READING
 from kennel.training import channels, pictures, precision, schedule, weights
 from kennel.training.channels import Data
 from kennel.training.checkpoint import Identity
@@ -26,6 +27,7 @@ from kennel.training.log import say
 from kennel.training.loop import Recipe, Source, Stage, State
 from kennel.training.material import Reader
 from kennel.training.metrics import Totals
+from kennel.training.observer import OFF, Observer
 from kennel.training.pictures import PictureSource, Reading
 from kennel.training.stopping import Stop
 from kennel.vision import models
@@ -52,7 +54,11 @@ def seed_everything(seed: int) -> None:
 
 
 def begin(
-    paths: ContainerPaths, chosen: Hyperparameters, stop: Stop, group: Group = ALONE
+    paths: ContainerPaths,
+    chosen: Hyperparameters,
+    stop: Stop,
+    group: Group = ALONE,
+    watch: Observer = OFF,
 ) -> tuple[nn.Module, Job]:
     """
     Build the model, on its device, and read what it is trained on.
@@ -64,11 +70,14 @@ def begin(
     """
     device = precision.choose_device()
     dtype = precision.choose_dtype(chosen.amp, device)
-    scans = channels.find(paths, group)
-    seed_everything(chosen.seed)
-    built = model(paths, chosen, scans["train"].class_names).to(device)
-    how = reading(chosen, device, group)
-    found = Reader(paths, chosen, built, how, stop, group).read(scans)
+    with watch.phase(READING):
+        scans = channels.find(paths, group)
+    with watch.phase(INITIALISATION):
+        seed_everything(chosen.seed)
+        built = model(paths, chosen, scans["train"].class_names).to(device)
+        how = reading(chosen, device, group)
+    with watch.phase(READING):
+        found = Reader(paths, chosen, built, how, stop, group, watch).read(scans)
     return built, Job(chosen, found.data, how, dtype, found.features)
 
 
@@ -154,7 +163,7 @@ def recipe(job: Job) -> Recipe:
     )
 
 
-def stage(model: nn.Module, job: Job, group: Group = ALONE) -> Stage:
+def stage(model: nn.Module, job: Job, group: Group = ALONE, watch: Observer = OFF) -> Stage:
     """Decide what is trained: the model on pictures, or its head on features."""
     chosen, loss = job.chosen, criterion(job)
     if job.features:
@@ -162,14 +171,16 @@ def stage(model: nn.Module, job: Job, group: Group = ALONE) -> Stage:
         valid = job.features.source("valid", chosen.batch_size)
         head = models.head(model.eval())
         in_step = group.in_step(head)
-        return Stage(head, in_step.train, loss, train, valid, in_step, group)
+        return Stage(head, in_step.train, loss, train, valid, in_step, group, watch)
     in_step = group.in_step(model)
 
     def enter_training() -> None:
         models.train_mode(in_step, frozen=chosen.freeze)
 
-    read, seen = (PictureSource(part, job.reading) for part in (job.data.train, job.data.valid))
-    return Stage(model, enter_training, loss, read, seen, in_step, group)
+    read, seen = (
+        PictureSource(part, job.reading, watch) for part in (job.data.train, job.data.valid)
+    )
+    return Stage(model, enter_training, loss, read, seen, in_step, group, watch)
 
 
 def measured(model: nn.Module, job: Job) -> tuple[nn.Module, Source]:

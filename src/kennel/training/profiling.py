@@ -1,0 +1,232 @@
+"""
+Times a run of kennel's own from its first moment to its last, and says at its end what came of it.
+
+How times are taken and kept is kennel.profiling's; whether they are is decided in sampling.py,
+where the machine is sampled too. The loop knows the observer alone (observer.py).
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from PIL import Image
+
+from kennel.contract import ContainerPaths
+from kennel.datasets.folders import Sample
+from kennel.profiling import age, rules
+from kennel.profiling.phases import Event, Recorder
+from kennel.profiling.run import Run
+from kennel.profiling.timeline import INITIALISATION, READING, REPORT
+from kennel.profiling.timeline_files import TimelineFiles
+from kennel.profiling.trace import Tracer
+from kennel.profiling.window import Window
+from kennel.training import config, pictures, reporting, sampling
+from kennel.training.group import Group
+from kennel.training.hyperparameters import Hyperparameters
+from kennel.training.launch import LAUNCHER_VARIABLE
+from kennel.training.log import say
+from kennel.training.observer import OFF, Observer, Off
+from kennel.training.pictures import Reading
+from kennel.training.prepare import Job
+from kennel.training.sampling import Plan
+
+if TYPE_CHECKING:
+    from kennel.training.loop import Epoch
+
+T = TypeVar("T")
+
+TRIED = 8  # pictures that are read to know how long it takes
+TRIED_S = 0.2  # at most, for all of them
+
+
+class NotProfiled:
+    """A run whose time nobody takes."""
+
+    observer = OFF
+
+    def tell(self, job: Job, group: Group) -> None:
+        """Do nothing."""
+
+    def close(self, ended: str) -> None:
+        """Do nothing."""
+
+
+def start(paths: ContainerPaths, chosen: Hyperparameters, group: Group) -> "Profile | NotProfiled":
+    """
+    Take the time from now on, and from the start of the process, if that is asked for.
+
+    Raises:
+        RuleError: profile-rules asks for what there is not.
+    """
+    plan = sampling.plan(paths, chosen)
+    rules.check(rules.asked(plan.rules))
+    if not plan.on or group.rank:
+        return NotProfiled()
+    return Profile(paths, plan, on_gpu=torch.cuda.is_available())
+
+
+class Profile(Off):
+    """
+    The observer that times a run; the first rank's is the only one.
+
+    Args:
+        paths: Of the container.
+        plan: What is profiled.
+        on_gpu: Whether the steps are taken on one.
+    """
+
+    def __init__(self, paths: ContainerPaths, plan: Plan, *, on_gpu: bool) -> None:
+        age_s = age.of(int(os.environ.get(LAUNCHER_VARIABLE) or os.getpid()))
+        started = time.time() - age_s
+        self._paths, self._plan = paths, plan
+        zero = time.perf_counter() - age_s
+        self._files = TimelineFiles(
+            paths.profile, started, lambda: time.perf_counter() - zero, config.node(paths)
+        )
+        self._recorder = Recorder(self._files, age_s, events=_event if on_gpu else None)
+        self._recorder.since(INITIALISATION, 0.0)
+        self._tracer = Tracer(Window.read(plan.trace), with_gpu=on_gpu)
+        interval_ms = plan.interval_ms if plan.samples else None
+        self._run = replace(sampling.machine(), started=started, interval_ms=interval_ms)
+        self._epochs = 0
+
+    @property
+    def observer(self) -> Observer:
+        """Itself."""
+        return self
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Time a phase."""
+        return self._recorder.phase(name)
+
+    def batches(self, source: Iterator[T]) -> Iterator[T]:
+        """Time the waiting for each batch."""
+        return self._recorder.batches(source)
+
+    def step(self, epoch: int, number: int) -> AbstractContextManager[None]:
+        """Time a step, and look into it where that is wanted."""
+        step = self._recorder.step(epoch, number)
+        return step if self._tracer.is_idle else _Traced(self, step, self._tracer, number)
+
+    def epoch(self, epoch: "Epoch") -> None:
+        """Count it."""
+        self._epochs = epoch.epoch
+
+    def tell(self, job: Job, group: Group) -> None:
+        """Take note of what is trained, and on what."""
+        with self.phase(READING):
+            self._run = _described(self._run, job, group)
+            reporting.keep(self._paths, replace(self._run, ended="running"))
+
+    def close(self, ended: str) -> None:
+        """Leave all of it, judge it, write the page, and say where the time went."""
+        reporting.or_say("the profile could not be written", lambda: self._leave(ended))
+        with self.phase(REPORT):
+            reporting.judge_or_say(self._paths, self._plan.rules)
+            reporting.write_or_say(self._paths)
+        reporting.or_say("the profile could not be written", self._end)
+
+    def _leave(self, ended: str) -> None:
+        with self.phase(REPORT):
+            self._tracer.write(self._paths.profile)
+        self._recorder.settle(wait=True)
+        self._files.flush()
+        run = replace(
+            self._run,
+            ended=ended,
+            wall_s=self._recorder.now(),
+            epochs_done=self._epochs,
+            steps=self._files.steps_taken,
+            traced_first=self._tracer.first,
+            traced_steps=self._tracer.seen,
+        )
+        reporting.keep(self._paths, run)
+        if self._tracer.problem:
+            say(f"WARNING: no steps were traced: {self._tracer.problem}")
+
+    def _end(self) -> None:
+        self._recorder.settle(wait=True)
+        self._files.flush()
+        say(reporting.time_line(self._files.timeline()))
+
+
+class _Traced(AbstractContextManager[None]):
+    """A step that torch.profiler may look into; what it takes is no part of its phases."""
+
+    def __init__(
+        self, profile: Profile, step: AbstractContextManager[None], tracer: Tracer, number: int
+    ) -> None:
+        self._report, self._step = profile.phase(REPORT), step
+        self._tracer, self._number = tracer, number
+
+    def __enter__(self) -> None:
+        self._step.__enter__()
+        with self._report:
+            self._tracer.before(self._number)
+
+    def __exit__(self, *error: object) -> None:
+        with self._report:
+            self._tracer.after()
+        self._step.__exit__(*error)  # type: ignore[arg-type] # the three of an exception
+
+
+def _event() -> Event:
+    event: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call] # torch's
+    event.record()
+    return event  # type: ignore[no-any-return] # it has what an Event has
+
+
+def _described(run: Run, job: Job, group: Group) -> Run:
+    """Add what is trained, on what and how."""
+    chosen, reading, counts = job.chosen, job.reading, job.data.counts()
+    tried = None if job.features else _tried(job.data.train, reading)
+    width, height, read_s = tried or (None, None, None)
+    return replace(
+        run,
+        model=chosen.model,
+        device=reading.device.type,
+        shared_bytes=pictures.free_shared_memory(),
+        processes=group.size,
+        hosts=-(-group.size // group.local_size),
+        threads=torch.get_num_threads(),
+        workers=reading.workers,
+        batch_size=chosen.batch_size,
+        image_size=chosen.image_size,
+        picture_width=width,
+        picture_height=height,
+        read_s=read_s,
+        train=counts["train"],
+        valid=counts["valid"],
+        test=counts["test"],
+        epochs=chosen.epochs,
+        freeze=chosen.freeze,
+        features=job.features is not None,
+        augment=chosen.augment,
+        precision=str(job.dtype or torch.float32).removeprefix("torch."),
+        torch=torch.__version__,
+    )
+
+
+def _tried(samples: Sequence[Sample], reading: Reading) -> tuple[int, int, float] | None:
+    """Read a few pictures: median width and height, and the median of the seconds it took."""
+    every = max(1, len(samples) // TRIED)
+    sizes, seconds = [], []
+    state = torch.get_rng_state()  # augmentation draws, and what is drawn later stays the same
+    for path, _ in samples[::every][:TRIED]:
+        began = time.perf_counter()
+        reading.transform(reading.preprocessing.read(path))
+        seconds.append(time.perf_counter() - began)
+        with Image.open(path) as picture:
+            sizes.append(picture.size)
+        if sum(seconds) > TRIED_S:
+            break
+    torch.set_rng_state(state)
+    if not sizes:
+        return None
+    width, height = (int(statistics.median(side)) for side in zip(*sizes, strict=True))
+    return width, height, statistics.median(seconds)
