@@ -25,7 +25,7 @@ from kennel.reports.series import Points
 CELLS = 120  # of a row
 STRIPES = 120  # rows; of more layers, several share one
 LINES = 6  # drawn one by one
-TABLED = 60
+TABLED = 24
 NOTHING = 1e-30  # what is less is nothing
 DECADES = 12.0  # that the colours span at most
 FAR = 1e9  # decades from the middle: what is no number
@@ -127,7 +127,7 @@ def overview(found: Measure) -> Markup:
                 key(found, name),
             )
         )
-    shared = f"Each row is the strangest of {together} layers. " if together > 1 else ""
+    shared = f"Each row has the strangest values of {together} layers. " if together > 1 else ""
     broken = any(not isfinite(v) for each in found.points.values() for _, v in each)
     return figure(
         f"{found.title} of every layer",
@@ -206,7 +206,7 @@ def lines(found: Measure, chosen: Sequence[str]) -> Markup | None:
             title,
             "; ".join(f"{name}: {told([v for _, v in found.points[name]])}" for name in there),
             Axis("step", linear(min(places), max(places), whole=True)),
-            Axis("", logarithmic(low, high)),
+            Axis("", logarithmic(low, high, name=lambda value: number(value, 2))),
             [
                 Line(
                     drawn[name],

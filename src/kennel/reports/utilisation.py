@@ -199,22 +199,24 @@ def drawn(  # noqa: PLR0913, PLR0917 - what a chart is, and what it is over
 
 def by_core(members: Sequence[Series], over: Window) -> Markup:
     """Draw each core as a row whose colour is what it does."""
-    ends = edges(0, over.wall_s, CELLS)
+    count = max(1, min(CELLS, *(len(each.times) for each in members)))
+    ends = edges(0, over.wall_s, count)
     title = "CPU by core"
+    nodes = {each.node for each in members}
     rows = [(name_of(each, members), placed(each, over, ends)) for each in members]
     together = -(-len(rows) // STRIPES)
     stripes = []
     for first in range(0, len(rows), together):
         part = rows[first : first + together]
         name = part[0][0] if together == 1 else f"{part[0][0]} to {part[-1][0]}"
-        places = [busiest([bins[at] for _, bins in part]) for at in range(CELLS)]
+        places = [busiest([bins[at] for _, bins in part]) for at in range(count)]
         real = [value for value in places if value is not None]
         mean = sum(real) / len(real) if real else 0.0
         stripes.append(
             Stripe(
                 ["" if value is None else colour(value / FULL) for value in places],
                 f"{name}: {of_hundred(mean)} on average",
-                part[0][0],
+                part[0][0].partition(" ")[0] if len(nodes) > 1 else part[0][0],
                 f"core-{name}",
             )
         )
