@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # who starts one need not have psutil
     from kennel.profiling.metrics import Machine, Sample
 
 DEFAULT_MS = 500
+MODULE = "kennel.profiling"
 SHORTEST_S = 0.1
 LINES_AT_MOST = 300_000  # of a run of a week, about; it comes to some 35 MB
 MINUTE_S = 60
@@ -51,7 +52,7 @@ class Sampler:
 
     def __enter__(self) -> Self:
         """Start it; where that fails, *problem* says so."""
-        command = [sys.executable, "-m", "kennel.profiling", "sample", str(self._folder)]
+        command = [sys.executable, "-m", MODULE, "sample", str(self._folder)]
         command += ["--interval-ms", str(self._interval_ms), "--node", self._node]
         command += ["--parent", str(os.getpid())]
         try:

@@ -48,7 +48,8 @@ def start(paths: ContainerPaths, environment: Mapping[str, str], stop: Stop) -> 
     program = environment.get(PROGRAM_VARIABLE) or config.text(raw.get("sagemaker_program", ""))
     plan = sampling.of_request(paths, raw)
     if program:
-        return sampling.run(paths, plan, lambda: script_mode.run(paths, program, stop))
+        ours = sampling.own(raw)
+        return sampling.run(paths, plan, lambda: script_mode.run(paths, program, stop, ours))
     os.environ.setdefault(FRAMEWORK_VARIABLE, FRAMEWORK)
     # libgomp reads this when torch is imported. Spinning threads cost a run on cores that it has
     # to share, with its own loading workers too, four fifths of its speed.

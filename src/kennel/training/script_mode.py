@@ -11,13 +11,14 @@ import re
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from types import FrameType
 
 from kennel.contract import ContainerPaths
+from kennel.profiling.sampler import MODULE
 from kennel.training import failure, toolkit
 from kennel.training.log import say
 from kennel.training.stopping import Stop
@@ -32,9 +33,15 @@ REPORT = re.compile(r"\w+Error:\nExitCode (-?\d+)\n")  # how its own failure fil
 LATECOMERS_S = 1.0  # how often a stop looks for a program that has started meanwhile
 
 
-def run(paths: ContainerPaths, program: str, stop: Stop) -> int:
+def run(paths: ContainerPaths, program: str, stop: Stop, ours: Collection[str] = ()) -> int:
     """
     Run *program*, with its arguments and environment as sagemaker-training makes them.
+
+    Args:
+        paths: Of the container.
+        program: As the request names it.
+        stop: Looked at before it starts.
+        ours: Hyperparameters that are not for the program.
 
     Returns:
         0 when it ended well, or when a stop came before it had started; otherwise 1 after the
@@ -45,7 +52,7 @@ def run(paths: ContainerPaths, program: str, stop: Stop) -> int:
     if stop.requested:
         return 0
     with standard_error_tail() as tail:
-        code = toolkit.run()
+        code = toolkit.run(ours)
     if code:
         _name_the_cause(paths, list(tail))
     return code
@@ -96,9 +103,15 @@ def _receivers(pid: int) -> Iterator[int]:
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that *pid*'s threads started, from Linux's own list."""
+    """Return the programs that *pid*'s threads started, from Linux's own list."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for path in lists for child in _read(path).split()]
+    started = [int(child) for path in lists for child in _read(path).split()]
+    return [child for child in started if not _is_sampler(child)]
+
+
+def _is_sampler(pid: int) -> bool:
+    """Tell whether a process is no program, but samples what one does (sampling.py)."""
+    return MODULE in _read(Path(f"/proc/{pid}/cmdline")).split("\0")
 
 
 def _catches_sigterm(pid: int) -> bool:

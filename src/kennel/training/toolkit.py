@@ -1,10 +1,19 @@
 """sagemaker-training's own entry point."""
 
 import importlib
+from collections.abc import Collection
+from typing import Any
 
 
-def run() -> int:
-    """Call sagemaker-training, which ends in SystemExit, and return its exit code."""
+def run(hidden: Collection[str] = ()) -> int:
+    """
+    Call sagemaker-training, which ends in SystemExit, and return its exit code.
+
+    Args:
+        hidden: Hyperparameters that a program is not to be given as arguments.
+    """
+    params: Any = importlib.import_module("sagemaker_training.params")
+    params.SAGEMAKER_HYPERPARAMETERS = (*params.SAGEMAKER_HYPERPARAMETERS, *hidden)
     trainer = importlib.import_module("sagemaker_training.trainer")  # reads the paths at import
     try:
         trainer.train()
