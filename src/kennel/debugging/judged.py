@@ -8,7 +8,7 @@ from typing import Any
 from kennel.debugging.custom import CustomRule
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import RULES
-from kennel.debugging.rules.judge import Judge, Setting, Step, Verdict, severity
+from kennel.debugging.rules.judge import Judge, Setting, Step, Verdict, finite, severity
 from kennel.debugging.rules.stalled import Stalled
 from kennel.errors import KennelError
 from kennel.rules import debugger, parameters
@@ -117,7 +117,8 @@ class Judged:
             return
         self._datapoints += verdict.datapoints
         self._violations += len(verdict.findings)
-        for finding in verdict.findings:
+        for found in verdict.findings:
+            finding = replace(found, value=finite(found.value))
             self._times[finding.subject] = self._times.get(finding.subject, 0) + 1
             if finding.subject not in self._findings:
                 self._findings[finding.subject] = finding

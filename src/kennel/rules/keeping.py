@@ -47,6 +47,7 @@ def file_name(name: str) -> str:
 
 
 def _write(path: Path, outcome: Outcome) -> Path:
+    # A user's own rule may have put anything into its details
     draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(outcome.document(), indent=1), encoding="utf-8")
+    draft.write_text(json.dumps(outcome.document(), indent=1, default=str), encoding="utf-8")
     return draft.replace(path)

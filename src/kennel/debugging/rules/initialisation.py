@@ -1,11 +1,13 @@
 """PoorWeightInitialization: what the first steps say of the weights that a training began with."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from kennel.debugging.collections import INPUTS, PERCENTILES, RELU_INPUTS
+from kennel.debugging.collections import INPUTS, LABELS, PERCENTILES, RELU_INPUTS
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
 from kennel.debugging.rules.judge import EVAL, NOTHING, Setting, Step, Steps, Values, Verdict
@@ -19,19 +21,24 @@ NAME = "PoorWeightInitialization"
 
 class PoorInitialisation(Steps):
     """
-    Finds first steps at which layers see inputs of very different size, or no gradient to speak of.
+    Finds first steps at which layers see inputs of very different size, or no gradient to speak of,
+    while the loss does not get anywhere.
 
-    Largest over smallest variance of the activations' inputs above ``threshold`` is a finding. A
-    gradient narrower than ``distribution_range`` is one only where the loss, too, has not fallen
-    for ``patience`` of the first ``steps`` steps: layers of many weights have narrow gradients in
-    every run that is well.
+    Largest over smallest variance of the activations' inputs above ``threshold``, or a gradient
+    narrower than ``distribution_range``, is a finding where the loss agrees: it has not fallen for
+    ``patience`` of the first ``steps`` steps, or began at more than ``threshold`` times what
+    guessing costs (log of the number of classes). A trained backbone has such ratios and layers of
+    many weights have such gradients in every run that is well. Without losses the variances alone
+    decide.
     """
 
     def __init__(self, values: Values, run: Setting) -> None:
         self._values, self._run = values, run
         self._seen = 0
         self._losses: list[float] = []
+        self._classes = 0
         self._narrowest: dict[str, float] = {}
+        self._widest: Finding | None = None  # the largest ratio above the threshold
         self._ratio = 0.0
 
     def at(self, trial: Trial, step: Step) -> Verdict:
@@ -40,28 +47,35 @@ class PoorInitialisation(Steps):
             return NOTHING
         loss = loss_at(trial, step.number)
         if loss is not None:
-            self._losses.append(loss)
-        self._narrow(trial, step)
-        verdict = self._variances(trial, step)
+            self._losses.append(loss if math.isfinite(loss) else math.inf)
+        labels = trial.value(LABELS, step.number)
+        if labels is not None and labels.size:
+            self._classes = max(self._classes, int(labels.max()) + 1)
+        for name in tensors.weights(trial, trial.names("gradients")):
+            width = width_of(trial, name, step.number)
+            if width is not None:
+                self._narrowest[name] = min(width, self._narrowest.get(name, math.inf))
+        datapoints = self._variances(trial, step)
         self._seen += 1
-        if self._seen < self._values["steps"]:
-            return verdict
-        stuck = self._stuck(step.training)
-        return Verdict(verdict.datapoints + stuck.datapoints, verdict.findings + stuck.findings)
+        is_last = self._seen == self._values["steps"]
+        return Verdict(datapoints, self._findings(step.training) if is_last else ())
 
     def ended(self, trial: Trial) -> Verdict:
         """Judge a run that was shorter than ``steps``."""
         if self._seen >= self._values["steps"]:
             return NOTHING
         steps = trial.steps("TRAIN") or trial.steps()
-        return self._stuck(trial.mode_step(steps[-1]) if steps else 0)
+        return Verdict(0, self._findings(trial.mode_step(steps[-1]) if steps else 0))
 
     def details(self) -> dict[str, Any]:
-        """Return the largest ratio of variances, and the narrowest gradients."""
+        """Return the largest ratio of variances, the narrowest gradients, the first losses."""
         narrowest = sorted(self._narrowest.items(), key=lambda pair: pair[1])[:10]
-        return {"ratio": self._ratio, "narrowest": dict(narrowest)}
+        losses = [loss for loss in self._losses if math.isfinite(loss)]
+        ratio = self._ratio if math.isfinite(self._ratio) else None
+        return {"ratio": ratio, "narrowest": dict(narrowest), "losses": losses}
 
-    def _variances(self, trial: Trial, step: Step) -> Verdict:
+    def _variances(self, trial: Trial, step: Step) -> int:
+        """Take note of the largest ratio; return how many variances there were."""
         regex = self._values["activation_inputs_regex"]
         is_default = regex == debugger.default(NAME, "activation_inputs_regex")
         collections, prefix = ([RELU_INPUTS, "relu_input"], INPUTS) if is_default else ([], "")
@@ -69,14 +83,19 @@ class PoorInitialisation(Steps):
         found = {name: variance(trial, name, step.number) for name in names}
         known = {name: value for name, value in found.items() if value is not None}
         if len(known) < 2:  # noqa: PLR2004 - a ratio needs two
-            return Verdict(len(known))
+            return len(known)
         largest, smallest = (choose(known, key=lambda name: known[name]) for choose in (max, min))
         ratio = known[largest] / known[smallest] if known[smallest] > 0 else math.inf
+        if ratio > max(self._ratio, self._values["threshold"]):
+            self._widest = self._wide(largest, smallest, known, ratio, step.training)
         self._ratio = max(self._ratio, ratio)
+        return len(known)
+
+    def _wide(
+        self, largest: str, smallest: str, known: Mapping[str, float], ratio: float, step: int
+    ) -> Finding:
         threshold = self._values["threshold"]
-        if ratio <= threshold:
-            return Verdict(len(known))
-        finding = Finding(
+        return Finding(
             largest,
             f"its variance {known[largest]:.3g} is {ratio:.3g} times that of {smallest}"
             f" ({known[smallest]:.3g}), above {threshold:g}",
@@ -84,37 +103,47 @@ class PoorInitialisation(Steps):
             " BatchNorm before the activations",
             ratio,
             threshold,
-            step.training,
-        )
-        return Verdict(len(known), (finding,))
-
-    def _narrow(self, trial: Trial, step: Step) -> None:
-        for name in tensors.weights(trial, trial.names("gradients")):
-            width = width_of(trial, name, step.number)
-            if width is not None:
-                self._narrowest[name] = min(width, self._narrowest.get(name, math.inf))
-
-    def _stuck(self, step: int) -> Verdict:
-        if not self._narrowest or not self._losses:
-            return NOTHING
-        best = min(range(len(self._losses)), key=lambda at: self._losses[at])
-        idle = len(self._losses) - 1 - best
-        name = min(self._narrowest, key=lambda name: self._narrowest[name])
-        width, threshold = self._narrowest[name], self._values["distribution_range"]
-        judged = len(self._narrowest)
-        if width >= threshold or idle < self._values["patience"]:
-            return Verdict(judged)
-        finding = Finding(
-            name,
-            f"90 % of its gradient lie within {width:.3g}, below {threshold:g}, and the loss has"
-            f" not fallen in the last {idle} of the first {len(self._losses)} saved steps",
-            "draw the weights wider (Kaiming before ReLU, Xavier before sigmoid and tanh), each"
-            " differently, or put BatchNorm between the layers",
-            width,
-            threshold,
             step,
         )
-        return Verdict(judged, (finding,))
+
+    def _findings(self, step: int) -> tuple[Finding, ...]:
+        told = self._trouble()
+        if told is None:
+            return ()
+        found = [] if self._widest is None else [self._widest]
+        found += self._narrow(step) if self._losses else []
+        return tuple(replace(each, problem=f"{each.problem}{told}") for each in found)
+
+    def _trouble(self) -> str | None:
+        """Say what is wrong with the first losses; None: they fall."""
+        if not self._losses:
+            return ""
+        first, best = self._losses[0], min(self._losses)
+        idle = len(self._losses) - 1 - self._losses.index(best)
+        if idle >= self._values["patience"]:
+            return f"; the loss did not fall in the last {idle} of {len(self._losses)} first steps"
+        guess = math.log(max(self._classes, 2))
+        if self._classes and first > self._values["threshold"] * guess:
+            return f"; the loss began at {first:.4g}, where guessing costs {guess:.3g}"
+        return None
+
+    def _narrow(self, step: int) -> list[Finding]:
+        name = min(self._narrowest, key=lambda name: self._narrowest[name], default="")
+        threshold = self._values["distribution_range"]
+        if not name or self._narrowest[name] >= threshold:
+            return []
+        width = self._narrowest[name]
+        return [
+            Finding(
+                name,
+                f"90 % of its gradient lie within {width:.3g}, below {threshold:g}",
+                "draw the weights wider (Kaiming before ReLU, Xavier before sigmoid and tanh),"
+                " each differently, or put BatchNorm between the layers",
+                width,
+                threshold,
+                step,
+            )
+        ]
 
 
 def variance(trial: Trial, name: str, step: int) -> float | None:

@@ -1,6 +1,7 @@
 """What judges a rule while a trial is read step by step, and what one step says."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -92,10 +93,13 @@ class Each(Steps):
         return self._judge(trial, step, self._values, self._run)
 
 
+def finite(value: float) -> float:
+    """Return *value*, or the largest there is for what JSON has no word for."""
+    return value if math.isfinite(value) else sys.float_info.max
+
+
 def severity(finding: Finding) -> float:
-    """Return how many powers of ten a value lies from its threshold; infinity: beyond any."""
-    if not math.isfinite(finding.value):
-        return math.inf
+    """Return how many powers of ten a value lies from its threshold."""
     tiny = 1e-30
     ratio = (abs(finding.value) + tiny) / (abs(finding.threshold) + tiny)
     return abs(math.log10(ratio))

@@ -6,7 +6,16 @@ from typing import Any
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
 from kennel.debugging.rules.advice import learning_rate
-from kennel.debugging.rules.judge import EVAL, NOTHING, Setting, Step, Steps, Values, Verdict
+from kennel.debugging.rules.judge import (
+    EVAL,
+    NOTHING,
+    Setting,
+    Step,
+    Steps,
+    Values,
+    Verdict,
+    finite,
+)
 from kennel.debugging.rules.passes import Mean, Passes, loss_at, value_of
 from kennel.rules.outcome import Finding
 
@@ -98,8 +107,9 @@ class Overfit(Steps):
     Finds evaluations whose loss is far above the training loss and no longer falls.
 
     (validation - training) / training above ``ratio_threshold`` at more than ``patience``
-    evaluations running. An evaluation better than all before is no overfitting, however far it
-    is behind: a training loss near zero makes any ratio large.
+    evaluations running, and by more than the noise of the validation loss. An evaluation better
+    than all before is no overfitting, however far it is behind: a training loss near zero makes
+    any ratio large.
     """
 
     def __init__(self, values: Values, run: Setting) -> None:
@@ -136,9 +146,10 @@ class Overfit(Steps):
 
     def _evaluation(self, valid: Mean, train: Mean) -> Verdict:
         ratio = (valid.value - train.value) / train.value
-        self._ratios.append((valid.training, ratio))
+        self._ratios.append((valid.training, finite(ratio)))
         threshold = self._values["ratio_threshold"]
-        is_beyond = ratio > threshold and valid.value >= self._best
+        surely = (valid.value - NOISE * valid.error - train.value) / train.value
+        is_beyond = surely > threshold and valid.value >= self._best
         self._best = min(self._best, valid.value)
         self._beyond = self._beyond + 1 if is_beyond else 0
         if self._beyond <= self._values["patience"]:
