@@ -100,6 +100,10 @@ def test_a_missing_argument_stops_with_what_to_set(make):
         pytest.param(
             ["train", "TUNED=", "ARGS=--no-wait"], "kennel train --no-wait", id="train-untuned"
         ),
+        pytest.param(["train", "PROFILE=1"], "train --tuned --profile", id="train-profiled"),
+        pytest.param(["report", "JOB=one another"], "kennel report one another", id="report"),
+        pytest.param(["rules", "FROM=s3://b/t s"], "kennel rules 's3://b/t s'", id="rules"),
+        pytest.param(["rules", "JOB=one", "LOCAL=1"], "-- .venv/bin/kennel rules one", id="job"),
         pytest.param(["demo", "TUNE=1"], "kennel demo --tune", id="demo-tune"),
         pytest.param(
             ["predict", "IMAGE=a.jpg b", "ENDPOINT=e"],

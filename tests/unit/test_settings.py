@@ -112,6 +112,54 @@ def test_a_range_is_written_in_any_of_three_ways(load, text, expected):
     assert again == found
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("{ patience = 3, tensor_regex = 'a.*' }", {"patience": "3"}, id="table"),
+        pytest.param('"patience=3, tensor_regex=a.*"', {"patience": "3"}, id="text"),
+    ],
+)
+def test_parameters_of_rules_are_written_in_either_of_two_ways(load, text, expected):
+    """
+    As a table, or as the text that the environment has; the rule's name is as it is spelt.
+    """
+    expected = expected | {"tensor_regex": "a.*"}
+
+    found = load(f"[debug.parameters]\nOverfit = {text}").debug.parameters
+
+    assert found == {"Overfit": expected}
+    spelt = ",".join(f"{name}={value}" for name, value in expected.items())
+    again = load("", {"KENNEL_PROFILE_PARAMETERS_StepOutlier": spelt}).profile.parameters
+    assert again == {"StepOutlier": expected}
+
+
+@pytest.mark.parametrize("text", ["3", "'patience'", "{ patience = [1] }", "'=3'"])
+def test_what_are_no_parameters_is_refused(load, text):
+    """
+    With the place, and what would have been right.
+    """
+    with pytest.raises(SettingsError, match=r"(?s)\[debug.parameters\] Overfit.*expected: a t"):
+        load(f"[debug.parameters]\nOverfit = {text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param('[debug]\nevaluator = "aws"', "kennel or sagemaker", id="evaluator"),
+        pytest.param("[profile]\ninterval_ms = 99", "from 100 to 60000", id="interval"),
+        pytest.param('[profile]\ntrace = "5"', "START:COUNT", id="trace"),
+        pytest.param("[debug]\nsave_interval = 0", "from 1 to", id="save-interval"),
+        pytest.param('[debug]\ncollections = "a b"', "commas", id="collections"),
+    ],
+)
+def test_what_watching_cannot_do_is_refused(load, text, message):
+    """
+    Before anything is uploaded.
+    """
+    with pytest.raises(SettingsError, match=message):
+        load(text)
+
+
 def test_a_word_is_known_in_any_case_and_nearly(load):
     """
     Where a setting is one of a few words.
