@@ -14,7 +14,7 @@ from kennel.pages.legends import marked, names
 from kennel.pages.markup import Content, Markup, element, joined
 from kennel.pages.page import drawn, page, section
 from kennel.pages.scales import elapsed, linear
-from kennel.pages.tables import Cell, Column, Row, listing, table
+from kennel.pages.tables import Cell, Column, Row, facts, listing, table
 from kennel.pages.words import counted, duration, fine, number, percent
 from kennel.reports import curves, phases, utilisation
 from kennel.reports.bins import binned, counts, edges, quantile
@@ -26,6 +26,7 @@ from kennel.reports.steps import ends_of, scale
 from kennel.reports.utilisation import known
 
 PLACES = 160
+LEAST_S = 1e-6  # that two sums of seconds differ by: less is how floats add
 
 
 def html(runs: Sequence[tuple[str, Path]]) -> str:
@@ -40,11 +41,7 @@ def html(runs: Sequence[tuple[str, Path]]) -> str:
     return page(
         f"{first} and {second}",
         element("h1", "Two runs side by side"),
-        element(
-            "ul",
-            (element("li", marked(s.look, f"{s.letter}: {s.name}")) for s in (a, b)),
-            class_="sides",
-        ),
+        facts({side.letter: marked(side.look, side.name) for side in (a, b)}),
         answer(a, b),
         drawn("Where the time went", *time_by_phase(a, b)),
         drawn("Steps", step_times(a, b)),
@@ -150,6 +147,8 @@ def difference(a: float | None, b: float | None, *, is_known: bool) -> Cell:
     if not is_known:
         return Cell(None, None)
     more = (b or 0.0) - (a or 0.0)
+    if abs(more) < LEAST_S:
+        return Cell("0 s", 0.0)
     return Cell(f"{'+' if more > 0 else ''}{fine(more)}", more)
 
 
@@ -171,7 +170,7 @@ def step_times(a: Side, b: Side) -> Markup | None:
             Line(
                 [(ends[0], 0.0), *corners],
                 f"{side.letter}: {middle} in the middle",
-                f"steps-{side.letter}",
+                key(side),
                 side.look,
             )
         )
@@ -181,13 +180,18 @@ def step_times(a: Side, b: Side) -> Markup | None:
     return figure(
         title,
         plot(title, description, Axis("seconds", scale(ends)), y, lines),
-        legend("steps", there),
+        legend(there),
     )
 
 
-def legend(what: str, sides: Sequence[Side]) -> Markup:
-    """Return which colour is which run."""
-    return names((f"{what}-{s.letter}", s.look, f"{s.letter}: {s.name}") for s in sides)
+def legend(sides: Sequence[Side]) -> Markup:
+    """Return which colour is which run, in every chart of both."""
+    return names((key(side), side.look, f"{side.letter}: {side.name}") for side in sides)
+
+
+def key(side: Side) -> str:
+    """Return what a run's lines have in common."""
+    return f"run-{side.letter}"
 
 
 def machines(a: Side, b: Side) -> Iterator[Markup]:
@@ -198,6 +202,7 @@ def machines(a: Side, b: Side) -> Iterator[Markup]:
     kinds = list(
         dict.fromkeys(name for side in there for name in utilisation.grouped(side.evidence.system))
     )
+    yield legend(there)
     yield element("div", (over_time(name, there) for name in kinds), class_="charts wide")
     rows = [metric_row(name, (a, b)) for name in kinds]
     headings = ("A, mean", "B, mean", "A, 95 of 100 below", "B, 95 of 100 below")
@@ -252,7 +257,7 @@ def over_time(name: tuple[str, str], sides: Sequence[Side]) -> Markup:
                 Line(
                     points,
                     f"{side.letter}: {side.name}",
-                    f"{shown.heading}-{side.letter}",
+                    key(side),
                     side.look,
                 )
             )
@@ -260,7 +265,7 @@ def over_time(name: tuple[str, str], sides: Sequence[Side]) -> Markup:
     y = Axis("", linear(0, top, wanted=3, name=shown.written))
     description = f"The mean of {shown.heading} in each run."
     drawn_ = plot(shown.heading, description, Axis("", elapsed(longest)), y, lines, look="low")
-    return figure(shown.heading, drawn_, legend(shown.heading, sides))
+    return figure(shown.heading, drawn_)
 
 
 def learning(a: Side, b: Side) -> Iterator[Markup]:

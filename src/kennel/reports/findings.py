@@ -81,7 +81,10 @@ def row(outcome: Outcome, about: str) -> Row:
     parameters = ", ".join(f"{name} {text}" for name, text in outcome.parameters.items())
     return Row(
         [
-            Cell([named(outcome), element("span", about, class_="note")], outcome.name),
+            Cell(
+                [named(outcome), element("span", ended(about), class_="note") if about else None],
+                outcome.name,
+            ),
             Cell(marked(LOOKS.get(word, "k9"), word), str(list(LOOKS).index(word))),
             value(worst.value if worst else None),
             value(worst.threshold if worst else None),

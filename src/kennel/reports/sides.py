@@ -99,7 +99,7 @@ def verdict(a: Side, b: Side) -> Iterator[str]:
 def speed(a: Side, b: Side, faster: float) -> str:
     """Say which run is faster, and which phase that is due to."""
     if abs(faster - 1) < LIKE:
-        return f"A and B train as fast as each other: {why(a, b)}."
+        return "A and B train as fast as each other."
     quick, slow = (b, a) if faster > 1 else (a, b)
     times = max(faster, 1 / faster)
     return f"{quick.letter} is {number(times, 2)} times as fast: {why(slow, quick)}."
@@ -114,10 +114,11 @@ def why(slow: Side, quick: Side) -> str:
         key=lambda name: before.get(name, 0.0) - after.get(name, 0.0),
         default=OTHER,
     )
-    shares = [
-        each.get(name, 0.0) / whole for each, whole in zip((after, before), sums, strict=True)
-    ]
-    return f"{words(name)} takes {percent(shares[0])} of its steps instead of {percent(shares[1])}"
+    then, now = (
+        percent(each.get(name, 0.0) / whole)
+        for each, whole in zip((before, after), sums, strict=True)
+    )
+    return f"{words(name)} takes {now} of its steps instead of {then}"
 
 
 def whole(a: Side, b: Side) -> Iterator[str]:
