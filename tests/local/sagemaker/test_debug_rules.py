@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from kennel.local import daemon
+from kennel.local.runtimes import shim
 
 # A user's program: smdebug's own hook, as its documentation has it, on two layers. Its gradients
 # vanish where its loss is multiplied by next to nothing.
@@ -280,14 +281,14 @@ class TestARuleOfAKilledServer:
 
     @pytest.fixture
     def evaluator(self, state):
-        """The folder of a job's evaluator, while there is one."""
-        return lambda name: state / "runtime" / f"rules-{name}.1"
+        """The file with the process numbers of a job's evaluator, while there is one."""
+        return lambda name: state / "runtime" / f"rules-{name}.1" / shim.PROCESS_FILE
 
     @pytest.fixture
     def being_judged(self, watched, evaluator, until, gate):
         """A job whose gradients vanish, which runs on until it may go, and an evaluator with it."""
         name = watched(rule("VanishingGradient"), rule("ExplodingTensor"), scale=1e-12, gate=gate)
-        until(evaluator(name).exists)
+        until(lambda: evaluator(name).exists() and len(evaluator(name).read_text().split()) == 2)
         return name
 
     def test_is_evaluated_to_its_end(self, being_judged, restarted, judged, gate, stored):
@@ -307,14 +308,13 @@ class TestARuleOfAKilledServer:
         An evaluator that dies from outside, as for want of memory, is started again, and judges
         from the first step on; in the end nothing is left of it.
         """
-        shim, command = map(int, (evaluator(being_judged) / "process").read_text().split())
-        os.kill(command, signal.SIGKILL)
+        _, process = map(int, evaluator(being_judged).read_text().split())
+        os.kill(process, signal.SIGKILL)
         gate.touch()
         _, found = judged(being_judged)
 
-        assert shim != command
         assert found == {"VanishingGradient": "IssuesFound", "ExplodingTensor": "NoIssuesFound"}
-        assert not evaluator(being_judged).exists()
+        assert not evaluator(being_judged).parent.exists()
 
 
 def test_no_rule_outlives_its_job(submit, finished, statuses, sagemaker):
