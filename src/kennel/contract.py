@@ -174,6 +174,11 @@ class ContainerPaths:
         return self.config / "profilerconfig.json"
 
     @property
+    def debug_hook_config(self) -> Path:
+        """JSON object: the request's DebugHookConfig."""
+        return self.config / "debughookconfig.json"
+
+    @property
     def data(self) -> Path:
         """Folder with one folder for each channel."""
         return self.root / "input" / "data"
@@ -201,6 +206,11 @@ class ContainerPaths:
     def profile(self) -> Path:
         """Ours: what a profiled run leaves of its time."""
         return self.output_data / PROFILER_PREFIX
+
+    @property
+    def debug(self) -> Path:
+        """Ours: what a debugged run leaves of its tensors and of the rules over them."""
+        return self.output_data / TENSORS_PREFIX
 
     @property
     def failure(self) -> Path:

@@ -107,8 +107,10 @@ class Recorder:
         self._begin("TRAIN", number)
         try:
             yield
-        finally:
-            self._leave()
+        except BaseException:
+            self._drop()  # half a step is none: it was stopped, or failed
+            raise
+        self._leave()
 
     @torch.no_grad()
     def learnt(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
@@ -170,6 +172,12 @@ class Recorder:
                 self._save_updates()
                 self._hook.end()
                 self.saved += 1
+
+    def _drop(self) -> None:
+        self._detach()
+        self._saved = frozenset()
+        if self._hook is not None:
+            self._hook.writer = None
 
     def _parameters(self) -> dict[str, nn.Parameter]:
         kind = type(self._module).__name__
@@ -289,9 +297,7 @@ class Recorder:
             self._fail(error, doing)
 
     def _fail(self, error: Exception, doing: str) -> None:
-        self._saved = frozenset()
-        if self._hook is not None:
-            self._hook.writer = None  # half a step is none
+        self._drop()
         if self.failure:
             return
         at = doing or f"failed at step {self._step - 1}"

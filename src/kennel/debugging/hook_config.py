@@ -5,8 +5,10 @@ The platform's own (debughookconfig.json) is taken as it is, but for what smdebu
 hyperparameters one is made. Nothing is saved here: hook.py does.
 """
 
+import difflib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,30 +83,51 @@ class Saving:
         return tuple(str(part.get("CollectionName", "")) for part in parts)
 
 
-def asked(names: Sequence[str], include: str, pace: Pace) -> Saving:
+def asked(names: str, include: str, pace: Pace) -> Saving:
     """
     Return what hyperparameters ask for.
 
     Args:
-        names: Of ``COLLECTIONS``.
+        names: Of ``COLLECTIONS``, with commas; none.
         include: Regular expressions, with commas: tensors to save whole; empty: none.
         pace: How often.
 
     Raises:
-        RuleError: There is no collection of such a name.
+        RuleError: See ``require``.
     """
-    unknown = next((name for name in names if name not in COLLECTIONS), None)
-    if unknown is not None:
-        raise RuleError(
-            f"debug-collections has {unknown!r}",
-            expected=f"of {', '.join(COLLECTIONS)}",
-            remedy="debug-include, for tensors whose names match a regular expression",
-        )
-    parts = [part for name in names for part in COLLECTIONS[name]]
+    parts = [part for name in require(names, include) for part in COLLECTIONS[name]]
     own = [Part("default", include)] if include else []
     return Saving(
         {"CollectionConfigurations": [_configuration(part, pace) for part in [*parts, *own]]}
     )
+
+
+def require(names: str, include: str) -> tuple[str, ...]:
+    """
+    Return the names of collections that a text asks for.
+
+    Raises:
+        RuleError: There is no such collection, or *include* is no list of regular expressions.
+    """
+    listed = [] if names.lower() == "none" else [name.strip() for name in names.split(",")]
+    found = tuple(dict.fromkeys(name for name in listed if name))
+    unknown = next((name for name in found if name not in COLLECTIONS), None)
+    if unknown is not None:
+        near = difflib.get_close_matches(unknown, COLLECTIONS, n=1)
+        raise RuleError(
+            f"debug-collections has {unknown!r}",
+            expected=f"of {', '.join(COLLECTIONS)}; none",
+            remedy=near[0] if near else "debug-include, for tensors by a regular expression",
+        )
+    for pattern in include.split(","):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise RuleError(
+                f"debug-include has {pattern!r}: {error}",
+                expected="regular expressions, with commas between them",
+            ) from error
+    return found
 
 
 def platforms(document: Mapping[str, Any]) -> Saving:

@@ -71,9 +71,13 @@ def checkpoint_folder(paths: ContainerPaths) -> Path:
     if not paths.checkpoint_config.exists():
         return paths.checkpoints
     document = _object(paths.checkpoint_config, KennelError)
-    folder = Path(document.get("LocalPath") or paths.checkpoints)
-    mounted = ContainerPaths().root
-    return paths.root / folder.relative_to(mounted) if folder.is_relative_to(mounted) else folder
+    return mounted(paths, Path(document.get("LocalPath") or paths.checkpoints))
+
+
+def mounted(paths: ContainerPaths, folder: Path) -> Path:
+    """Return where a folder that a request names is: below *paths*, which may stand in."""
+    root = ContainerPaths().root
+    return paths.root / folder.relative_to(root) if folder.is_relative_to(root) else folder
 
 
 def text(value: object) -> str:

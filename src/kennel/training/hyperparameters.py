@@ -16,8 +16,10 @@ from kennel.contract import (
     RESERVED_HYPERPARAMETER_PREFIXES,
     SEARCH_HYPERPARAMETER,
 )
+from kennel.debugging import collections, hook_config
 from kennel.errors import HyperparameterError, RuleError
 from kennel.profiling.window import Window
+from kennel.rules import debugger
 from kennel.training.values import AUTO, Row, Value, allowed, article, kind, name, read, shown
 from kennel.vision import classifiers
 
@@ -37,6 +39,12 @@ FREE_ON_RESUME = (
     "workers",
     "max-bad-share",
     "features-only",
+    "debug",
+    "debug-save-interval",
+    "debug-collections",
+    "debug-include",
+    "debug-rules",
+    "debug-stop",
     "profile",
     "profile-interval-ms",
     "profile-trace",
@@ -119,6 +127,26 @@ class Hyperparameters:
         "with freeze: compute the features of the pictures for later jobs, and train nothing",
         default=False,
     )
+    debug: bool = _flag(
+        "save tensors of the training, and judge it by rules while it runs", default=False
+    )
+    debug_save_interval: int | None = _integer_or_auto(
+        "training steps between two of which all of debug-collections is saved; losses more often; "
+        "auto: by the run's length, 500 at most",
+        1,
+        1_000_000,
+    )
+    debug_collections: str = _text(
+        ",".join(collections.DEFAULT),
+        f"what is saved, with commas: of {', '.join(collections.COLLECTIONS)}; none",
+    )
+    debug_include: str = _text(
+        "", "regular expressions, with commas: tensors with such names are saved whole"
+    )
+    debug_rules: str = _text(
+        "all", "the debugger's rules: all, none, names, or the JSON of DebugRuleConfigurations"
+    )
+    debug_stop: bool = _flag("a rule that finds something stops the training", default=False)
     profile: bool = _flag(
         "measure where the time goes and what the machine does, and write a report of it",
         default=False,
@@ -273,6 +301,8 @@ def _check_together(chosen: Hyperparameters) -> None:
         )
     try:
         Window.read(chosen.profile_trace)
+        hook_config.require(chosen.debug_collections, chosen.debug_include)
+        debugger.asked(chosen.debug_rules)
     except RuleError as error:
         raise HyperparameterError(
             error.problem, expected=error.expected, remedy=error.remedy

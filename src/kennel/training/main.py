@@ -5,14 +5,25 @@ It is started by entry.py, through sagemaker-training. What it is made of is put
 prepare.py, and the steps are in loop.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
 from kennel.contract import ContainerPaths
-from kennel.profiling.timeline import CHECKPOINT, EVALUATION, EXPORT, INITIALISATION
-from kennel.training import channels, config, export, lines, loop, prepare, profiling, threads
+from kennel.profiling.timeline import CHECKPOINT, DEBUG, EVALUATION, EXPORT, INITIALISATION
+from kennel.training import (
+    channels,
+    config,
+    debugging,
+    export,
+    lines,
+    loop,
+    prepare,
+    profiling,
+    reporting,
+    threads,
+)
 from kennel.training.channels import Data
 from kennel.training.checkpoint import Keeper
 from kennel.training.export import Outcome
@@ -21,7 +32,7 @@ from kennel.training.hyperparameters import Hyperparameters, parse
 from kennel.training.log import say
 from kennel.training.loop import Epoch, Stage, State, evaluate, fit
 from kennel.training.metrics import Evaluation
-from kennel.training.observer import OFF, Observer
+from kennel.training.observer import OFF, Observer, together
 from kennel.training.prepare import Job
 from kennel.training.profiling import NotProfiled, Profile
 from kennel.training.stopping import Stop, Stopped
@@ -51,6 +62,8 @@ def main(paths: ContainerPaths, stop: Stop, group: Group = ALONE) -> None:
         ended = _run(paths, chosen, stop, group, profile)
     finally:
         profile.close(ended)
+        if isinstance(profile, NotProfiled) and paths.debug.is_dir() and not group.rank:
+            reporting.write_or_say(paths)
 
 
 def _run(
@@ -82,7 +95,7 @@ def _run(
         stage = prepare.stage(state.model, job, group, watch)
     with watch.phase(CHECKPOINT):
         keeper.restore(state)
-    ended = _train(state, stage, keeper, job, stop)
+    ended = _debugged(paths, state, stage, keeper, job=job, stop=stop)
     if state.best is None and not loop.all_finite(loop.changing(state.model)):
         raise loop.diverged(chosen.lr, "the weights of the first epoch are not finite")
     leave(paths, Trained(job, state, ended), stop, group, watch)
@@ -180,6 +193,22 @@ def begin(
     if not group.rank:
         export.write_skipped(paths.output_data, paths.data, data.skipped)
     return model, job
+
+
+def _debugged(  # noqa: PLR0913 - what _train needs, and where to leave findings
+    paths: ContainerPaths, state: State, stage: Stage, keeper: Keeper, *, job: Job, stop: Stop
+) -> str:
+    """Train, with its tensors saved and judged if that is asked for; return why it ended."""
+    watch = stage.observer
+    with watch.phase(DEBUG):
+        debug = debugging.start(paths, job, state, stage.group, stop)
+    stage = replace(stage, observer=together([watch, debug.observer]))
+    try:
+        ended = _train(state, stage, keeper, job, stop)
+    finally:
+        with watch.phase(DEBUG):
+            debug.close()
+    return f"stopped by rule {debug.stopper}" if debug.stopper and ended == "stopped" else ended
 
 
 def _train(state: State, stage: Stage, keeper: Keeper, job: Job, stop: Stop) -> str:
