@@ -91,7 +91,7 @@ def what_the_machine_did(evidence: Evidence) -> Markup:
         evidence.system, timeline.started if timeline else evidence.run.started, evidence.wall_s
     )
     shares = phases.shares_over_time(timeline) if timeline else []
-    shading = phases.shading(over.wall_s, shares)
+    shading = phases.shading(over.wall_s, shares) if shares else []
     return section(
         heading,
         element("div", utilisation.charts(evidence.system, over, shading), class_="charts wide"),
