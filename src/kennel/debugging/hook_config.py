@@ -21,6 +21,7 @@ LONGEST = 500  # steps between two that are saved: AWS's and smdebug's default
 OFTEN_SHARE = 5  # losses are saved so many times as often
 OFTEN_FILES = 5000  # at most, of a long run's losses
 EARLY_STEPS = 12  # saved steps: what says how the weights were drawn
+NONE = "none"
 EVALUATED = 32  # batches of an evaluation, at most
 
 _FLAGS = ("save_raw_tensor", "save_shape")
@@ -89,14 +90,14 @@ def asked(names: str, include: str, pace: Pace) -> Saving:
 
     Args:
         names: Of ``COLLECTIONS``, with commas; none.
-        include: Regular expressions, with commas: tensors to save whole; empty: none.
+        include: Regular expressions, with commas: tensors to save whole; none.
         pace: How often.
 
     Raises:
         RuleError: See ``require``.
     """
     parts = [part for name in require(names, include) for part in COLLECTIONS[name]]
-    own = [Part("default", include)] if include else []
+    own = [] if include.lower() == NONE else [Part("default", include)]
     return Saving(
         {"CollectionConfigurations": [_configuration(part, pace) for part in [*parts, *own]]}
     )
@@ -109,7 +110,7 @@ def require(names: str, include: str) -> tuple[str, ...]:
     Raises:
         RuleError: There is no such collection, or *include* is no list of regular expressions.
     """
-    listed = [] if names.lower() == "none" else [name.strip() for name in names.split(",")]
+    listed = [] if names.lower() == NONE else [name.strip() for name in names.split(",")]
     found = tuple(dict.fromkeys(name for name in listed if name))
     unknown = next((name for name in found if name not in COLLECTIONS), None)
     if unknown is not None:

@@ -7,9 +7,11 @@ or in the platform's debughookconfig.json.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from kennel.training.loop import Epoch
 
 TENSORS, RULES = "tensors", "rules"
+TOLD = 3  # findings of each rule that are printed when they are made
 SHARE = 0.03  # of the time, at most, that the rules may take beside the training
 
 
@@ -87,6 +90,7 @@ class Debugger(Off):
         self.stopper = ""
         self._recorder, self._rules, self._output, self._stop = recorder, rules, output, stop
         self._began, self._spent_s, self._judged = time.perf_counter(), 0.0, 0
+        self._told: Counter[str] = Counter()
 
     @property
     def observer(self) -> Observer:
@@ -133,8 +137,7 @@ class Debugger(Off):
         """Save what is open, judge the rest, and keep what was found."""
         self._recorder.close()
         if self._rules:
-            rules = self._rules
-            or_say("the tensors could not be judged", lambda: self._finish(rules))
+            or_say("the tensors could not be judged", partial(self._finish, self._rules))
 
     def _look(self, rules: "Evaluator") -> None:
         """Judge what is new, as long as that takes no more than its share of the time."""
@@ -142,12 +145,12 @@ class Debugger(Off):
         if self._spent_s > SHARE * (began - self._began):
             return
         self._judged = self._recorder.saved
-        or_say("the rules could not look at the training", lambda: self._judge(rules))
+        or_say("the rules could not look at the training", partial(self._judge, rules))
         self._spent_s += time.perf_counter() - began
 
     def _judge(self, rules: "Evaluator") -> None:
         rules.advance()
-        _tell(rules)
+        self._tell(rules)
         stopper = rules.stopper()
         if stopper and not self.stopper:
             self.stopper = stopper.name
@@ -156,13 +159,21 @@ class Debugger(Off):
 
     def _finish(self, rules: "Evaluator") -> None:
         rules.finish()
-        _tell(rules)
+        self._tell(rules)
         outcomes = rules.write(self._output)
         if self._recorder.failure:
             outcomes = doubted(outcomes, self._recorder.failure)
             keeping.write(self._output / RULES, outcomes)
-        found = sum(outcome.is_violated for outcome in outcomes)
-        say(f"debugger: {found} of {len(outcomes)} rules have found something")
+        found = [f"{each.name} ({each.violations})" for each in outcomes if each.is_violated]
+        said = f": {', '.join(found)}" if found else ""
+        say(f"debugger: {len(found)} of {len(outcomes)} rules have found something{said}")
+
+    def _tell(self, rules: "Evaluator") -> None:
+        """Print what is new, of each rule the first few findings alone: the report has them all."""
+        for configuration, finding in rules.news():
+            self._told[configuration.name] += 1
+            if self._told[configuration.name] <= TOLD:
+                say(finding_line(configuration.name, finding))
 
 
 def start(paths: ContainerPaths, job: Job, state: State, group: Group, stop: Stop) -> Debugging:
@@ -235,11 +246,6 @@ def _rules(chosen: Hyperparameters, folder: Path) -> "Evaluator | None":
 
 def _stopping(configuration: Configuration, chosen: Hyperparameters) -> Configuration:
     return replace(configuration, stops=configuration.stops or chosen.debug_stop)
-
-
-def _tell(rules: "Evaluator") -> None:
-    for configuration, finding in rules.news():
-        say(finding_line(configuration.name, finding))
 
 
 def finding_line(name: str, finding: Finding) -> str:

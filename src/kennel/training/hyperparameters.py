@@ -141,7 +141,7 @@ class Hyperparameters:
         f"what is saved, with commas: of {', '.join(collections.COLLECTIONS)}; none",
     )
     debug_include: str = _text(
-        "", "regular expressions, with commas: tensors with such names are saved whole"
+        "none", "regular expressions, with commas: tensors with such names are saved whole; none"
     )
     debug_rules: str = _text(
         "all", "the debugger's rules: all, none, names, or the JSON of DebugRuleConfigurations"
