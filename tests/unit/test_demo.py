@@ -7,16 +7,24 @@ from pathlib import Path
 import pytest
 
 from kennel import cli
-from kennel.cli import demo, own_server, tuning
+from kennel.cli import demo, own_server, tuning, watching
 from kennel.cli.outcome import Example, Outcome
+from kennel.cli.reported import Report
 from kennel.errors import HyperparameterError, ImageError, LocalServerError, SettingsError
+from kennel.jobs.debugging_request import Place
 from kennel.jobs.predict import Guess, Prediction
+from kennel.rules.outcome import Outcome as RuleOutcome
 from kennel.training import hyperparameters
 
 
 def example(name, class_name, *guesses, error=None):
     ranked = tuple(Guess(*guess) for guess in guesses)
     return Example(Prediction(Path(name), ranked, error), class_name)
+
+
+def outcome(accuracy, examples, folder=Path("nowhere"), **report):
+    left = Report("kennel-1", "Completed", folder, **report)
+    return Outcome("kennel-demo", accuracy, examples, left)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +82,18 @@ def test_what_the_demo_chooses_are_hyperparameters(tmp_path, with_data):
     assert with_data or chosen["weights"] == "none"
 
 
+def test_the_demo_is_watched(tmp_path):
+    """
+    Its training is profiled and debugged, and judged by kennel: nothing of AWS's Debugger.
+    """
+    settings = demo.demo_settings(demo.planned(None, None, None), tmp_path, "process")
+
+    watched = watching.of(settings, Place("kennel-1", "eu-west-1", "s3://b/jobs"))
+
+    assert {"debug", "profile"} <= set(watched.hyperparameters)
+    assert watched.request == {}
+
+
 @pytest.mark.parametrize("with_data", [False, True], ids=["digits", "photographs"])
 def test_what_the_demo_searches_can_be_searched(tmp_path, with_data):
     """
@@ -122,12 +142,13 @@ def test_shown_pictures_are_of_every_class_and_not_from_the_training(tmp_path, s
 
 def test_the_summary_has_what_scripts_read():
     """
-    Accuracy, endpoint, predictions, runtime and seconds.
+    Accuracy, what the training was like, endpoint, predictions, runtime and seconds.
     """
-    outcome = Outcome("kennel-demo", 0.95, [example("1.png", "1", ("7", 0.6))], [])
+    came = outcome(0.95, [example("1.png", "1", ("7", 0.6))])
 
-    assert outcome.summary("process", seconds=1.23) == {
+    assert came.summary("process", seconds=1.23) == {
         "test_accuracy": 0.95,
+        "report": {"folder": "nowhere", "pages": [], "verdict": [], "broken": []},
         "endpoint": "kennel-demo",
         "predictions": [{"image": "1.png", "class": "1", "predicted": "7", "probability": 0.6}],
         "runtime": "process",
@@ -135,17 +156,21 @@ def test_the_summary_has_what_scripts_read():
     }
 
 
-def test_the_report_shows_accuracy_predictions_and_pictures():
+def test_the_report_shows_accuracy_predictions_rules_and_pictures(tmp_path, monkeypatch):
     """
     A wrong guess is marked, and a picture that could not be classified says why.
     """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "curves.png").touch()
     examples = [
         example("1.png", "1", ("1", 0.99)),
         example("2.png", "2", ("7", 0.6)),
         example("3.png", "3", error=ImageError("not a picture")),
     ]
 
-    text = str(Outcome("kennel-demo", 0.95, examples, [Path("curves.png")]))
+    rules = (RuleOutcome("Overfit", "Overfit", "NoIssuesFound"),)
+
+    text = str(outcome(0.95, examples, tmp_path, debugger=rules, pages=(tmp_path / "a.html",)))
 
     assert text.strip().splitlines() == [
         "picture  class  predicted",
@@ -153,21 +178,27 @@ def test_the_report_shows_accuracy_predictions_and_pictures():
         "2.png    2      7 60.0%  wrong",
         "3.png    3      not a picture",
         "",
+        "rules: 1 judged, none is broken",
+        "report: a.html",
+        "",
         "test accuracy: 0.9500",
         "curves.png",
     ]
 
 
-def test_the_report_shows_paths_as_they_can_be_typed_here(tmp_path, monkeypatch):
+def test_the_report_shows_paths_as_they_can_be_typed_here(tmp_path, monkeypatch, tmp_path_factory):
     """
     Below the current folder from there, others whole.
     """
     monkeypatch.chdir(tmp_path)
-    pictures = [tmp_path / "demo" / "a.png", Path("/elsewhere/b.png")]
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for folder in (tmp_path / "demo", elsewhere):
+        folder.mkdir(exist_ok=True)
+        (folder / "a.png").touch()
 
-    text = str(Outcome("kennel-demo", None, [example("1.png", "1", ("1", 0.9))], pictures))
+    texts = [str(outcome(None, [], folder)) for folder in (tmp_path / "demo", elsewhere)]
 
-    assert text.splitlines()[-2:] == ["demo/a.png", "/elsewhere/b.png"]
+    assert [text.splitlines()[-1] for text in texts] == ["demo/a.png", str(elsewhere / "a.png")]
 
 
 def test_the_demos_server_can_be_asked_again(tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ def test_what_is_wrong_comes_with_what_to_do(report):
 
     assert text.startswith("time: ")
     assert "backward" in text.splitlines()[0]
-    assert "rule VanishingGradient: mean of absolute gradient 1e-08\n  try: add BatchNorm" in text
+    assert "rule VanishingGradient: step 0: gradient/layer0.weight: mean of" in text
     assert "rule Dataloader: the loop waits 40 %" in text
     assert "kennel train --set workers=3" in text
     assert "rules: 8 judged, broken: VanishingGradient, Dataloader, StepOutlier" in text

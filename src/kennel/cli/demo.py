@@ -22,6 +22,7 @@ from kennel.cli import (
     endpoints,
     hints,
     outdated,
+    reported,
     show,
     training,
     tuning,
@@ -32,16 +33,17 @@ from kennel.cli.inputs import Inputs, require_usable
 from kennel.cli.local import STAND_INS
 from kennel.cli.outcome import Example, Outcome
 from kennel.cli.own_server import alone, own_server
+from kennel.cli.reported import Report
 from kennel.datasets import folders
 from kennel.errors import MissingToolError, SettingsError
-from kennel.jobs import lookup, naming, plan, predict, storage, watch
+from kennel.jobs import lookup, naming, plan, predict, watch
 from kennel.jobs.aws import Aws
 from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
 from kennel.jobs.tunings import Job
 from kennel.local.runtimes import choice
 from kennel.settings import Aws as AwsSettings
-from kennel.settings import Deploy, Images, Local, Range, Settings, Train, Tune
+from kennel.settings import Debug, Deploy, Images, Local, Profile, Range, Settings, Train, Tune
 from kennel.training import hyperparameters
 from kennel.tuning.trials import Tuning
 
@@ -164,6 +166,8 @@ def demo_settings(wanted: Wanted, folder: Path, runtime: str) -> Settings:
             seed=0,
             ranges=RANGES,
         ),
+        debug=Debug(enabled=True),
+        profile=Profile(enabled=True),
         deploy=Deploy(endpoint=ENDPOINT),
         local=Local(port=0, state=folder / "server", runtime=runtime),
     )
@@ -202,8 +206,8 @@ def run(inputs: Inputs, wanted: Wanted, folder: Path) -> Outcome:
 
     show.talk(f"\n{next(steps)}. predict")
     examples = list(classified(inputs.aws, data))
-    pictures = fetched(inputs.aws, described, folder)
-    return Outcome(ENDPOINT, accuracy(described), examples, pictures, found)
+    report = fetched(inputs.aws, described, folder)
+    return Outcome(ENDPOINT, accuracy(described), examples, report, found)
 
 
 def searched(inputs: Inputs, data: str, weights: Path | None) -> tuple[Tuning, Job]:
@@ -259,9 +263,8 @@ def spread(data: Path) -> Iterator[tuple[Path, str]]:
     return (example for example in chain.from_iterable(rounds) if example)
 
 
-def fetched(aws: Aws, described: Answer, folder: Path) -> list[Path]:
-    """Fetch the pictures that the training drew of itself."""
+def fetched(aws: Aws, described: Answer, folder: Path) -> Report:
+    """Fetch what the training has left: the pictures that it drew of itself, and its report."""
     target = folder / "output"
     shutil.rmtree(target, ignore_errors=True)
-    files = storage.unpack(aws.s3, storage.outputs(described), target)
-    return sorted(path for path in files if path.suffix == ".png")
+    return reported.made(aws, described, target)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kennel.cli import show, tuning_view
+from kennel.cli import report_view, show, tuning_view
+from kennel.cli.reported import Report
 from kennel.jobs.predict import Prediction
 from kennel.jobs.tunings import Job
 from kennel.tuning.trials import Tuning
@@ -48,12 +49,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Figures, examples and pictures."""
+    """Figures, examples, and what the training has left."""
 
     endpoint: str
     test_accuracy: float | None
     examples: Sequence[Example]
-    pictures: Sequence[Path]
+    report: Report
     tuning: tuple[Tuning, Job] | None = None  # the search before the training, if there was one
 
     def summary(self, runtime: str, *, seconds: float) -> dict[str, Any]:
@@ -61,6 +62,7 @@ class Outcome:
         return {
             "test_accuracy": self.test_accuracy,
             **({"tuning": tuning_view.document(*self.tuning)} if self.tuning else {}),
+            "report": report_view.brief(self.report),
             "endpoint": self.endpoint,
             "predictions": [example.to_dict() for example in self.examples],
             "runtime": runtime,
@@ -73,4 +75,10 @@ class Outcome:
         figure = f"{self.test_accuracy:.4f}" if known else "unknown: the data has no test split"
         table = show.columns([("picture", "class", "predicted"), *(e.row() for e in self.examples)])
         drawn = "\n".join(str(show.near(path)) for path in self.pictures)
-        return f"\n{table}\n\ntest accuracy: {figure}\n{drawn}"
+        watched = report_view.text(self.report)
+        return f"\n{table}\n\n{watched}\n\ntest accuracy: {figure}\n{drawn}"
+
+    @property
+    def pictures(self) -> list[Path]:
+        """What the training drew of itself."""
+        return sorted(self.report.folder.glob("*.png"))

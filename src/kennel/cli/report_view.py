@@ -5,7 +5,7 @@ from typing import Any
 from kennel.cli import show
 from kennel.cli.reported import Report
 from kennel.profiling.verdict import Waste
-from kennel.rules.outcome import ERROR, Outcome
+from kennel.rules.outcome import ERROR, Finding, Outcome
 
 SHARE = 0.01  # of the wall time: a phase below is left out of the line
 TOLD = 5  # findings of a terminal; the pages have all
@@ -95,7 +95,13 @@ def told_of(outcome: Outcome) -> str:
     if not outcome.findings:
         return f"rule {outcome.name}: {outcome.reason or outcome.status}"
     first = outcome.findings[0]
-    return f"rule {outcome.name}: {first.problem}\n  try: {first.advice}"
+    return f"rule {outcome.name}: {sentence(first)}\n  try: {first.advice}"
+
+
+def sentence(finding: Finding) -> str:
+    """Say where something is wrong, and what."""
+    step = "" if finding.step is None else f"step {finding.step}: "
+    return f"{step}{finding.subject}: {finding.problem}"
 
 
 def _told_of_waste(waste: Waste) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kennel.cli import context, show, tensors
+from kennel.cli.report_view import sentence
 from kennel.errors import KennelError, MissingToolError, RuleError, SettingsError
 from kennel.jobs.failures import explained
 from kennel.profiling import rules as profiler
@@ -143,7 +144,7 @@ def told(outcome: Outcome) -> str:
     """Say in a sentence what came of a rule."""
     if outcome.findings:
         more = outcome.violations - 1
-        return outcome.findings[0].problem + (f" (and {more} more)" if more > 0 else "")
+        return sentence(outcome.findings[0]) + (f" (and {more} more)" if more > 0 else "")
     return outcome.reason or f"{outcome.datapoints:,} looked at"
 
 
