@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from kennel.debugging.quiet import quiet
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules.judge import Step, Steps, Verdict
 from kennel.errors import RuleError
@@ -81,9 +82,10 @@ def load(source: Path, name: str) -> type[Any]:
     Raises:
         RuleError: There is no such file or class, or the file cannot be run.
     """
-    from smdebug.rules import Rule  # noqa: PLC0415 - takes a second, and few runs want it
+    with quiet():
+        from smdebug.rules import Rule  # noqa: PLC0415 - takes a second, and few runs want it
 
-    found = getattr(_module(source), name, None)
+        found = getattr(_module(source), name, None)
     if not (isinstance(found, type) and issubclass(found, Rule)):
         raise RuleError(
             f"{source} has no rule {name!r}" if found is None else f"{name} is no rule",
@@ -107,10 +109,11 @@ def _module(source: Path) -> ModuleType:
 
 
 def _made(rule: type[Any], folder: Path, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 - theirs
-    from smdebug.trials import create_trial  # noqa: PLC0415 - takes a second, and few runs want it
+    with quiet():
+        from smdebug.trials import create_trial  # noqa: PLC0415 - takes a second, few runs want it
 
-    logging.getLogger("smdebug").setLevel(logging.WARNING)
-    trial = create_trial(str(folder), name=rule.__name__)
+        logging.getLogger("smdebug").setLevel(logging.WARNING)
+        trial = create_trial(str(folder), name=rule.__name__)
     try:
         with _action_is_optional():
             return rule(trial, **parameters)
