@@ -45,6 +45,34 @@ def test_a_job_from_creation_to_its_description(cli, job_request, finished):
     assert described["TrainingJobStatus"] == "Completed"
 
 
+def test_a_job_whose_rules_are_evaluated(cli, job_request, finished, bucket):
+    """
+    create-training-job takes a hook, a profiler and rules; describe-training-job says how they
+    stand, and what the machine did is where aws s3 ls finds it.
+    """
+    rule = {"RuleEvaluatorImage": "rules", "RuleParameters": {}}
+    request = job_request(
+        DebugHookConfig={"S3OutputPath": f"s3://{bucket}/watched"},
+        DebugRuleConfigurations=[rule | {"RuleConfigurationName": "AllZero"}],
+        ProfilerConfig={"S3OutputPath": f"s3://{bucket}/watched"},
+        ProfilerRuleConfigurations=[rule | {"RuleConfigurationName": "OverallSystemUsage"}],
+    )
+    name = request["TrainingJobName"]
+    cli("sagemaker", "create-training-job", "--cli-input-json", json.dumps(request))
+    finished(name)
+    described = cli("sagemaker", "describe-training-job", "--training-job-name", name)
+    listed = cli("s3api", "list-objects-v2", "--bucket", bucket, "--prefix", f"output/{name}/")
+
+    (debugged,), (profiled,) = (
+        described[f"{part}RuleEvaluationStatuses"] for part in ("Debug", "Profiler")
+    )
+    page = f"output/{name}/rule-output/OverallSystemUsage/profiler-output/profiler-report.html"
+    assert debugged["RuleEvaluationStatus"] == "Error"
+    assert "No debugging data was saved" in debugged["StatusDetails"]
+    assert profiled["RuleEvaluationStatus"] == "NoIssuesFound"
+    assert page in [each["Key"] for each in listed["Contents"]]
+
+
 @pytest.mark.parametrize("version", ["run_aws", "run_aws_2"], ids=["version-1", "version-2"])
 def test_a_tuning_job_from_creation_to_its_list_of_trials(request, version, tuning_request, tune):
     """

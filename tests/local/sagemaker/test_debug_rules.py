@@ -65,6 +65,26 @@ class LargeLoss(Rule):
                 return True
         return False
 """
+# Saves a file in each of its lives, as a hook would, and ends by itself in the second.
+SAVES = """
+import os, signal, sys, time
+base = os.environ["SAGEMAKER_BASE_DIR"]
+life = 1 + os.path.exists(base + "/checkpoints/first")
+os.makedirs(base + "/output/tensors")
+for path in (f"/output/tensors/{life}", "/checkpoints/first"):
+    open(base + path, "w").close()
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+print(f"life={life}")
+while life < 2:
+    time.sleep(0.01)
+"""
+DRAWS = """
+import json, os
+config = os.environ["SAGEMAKER_BASE_DIR"] + "/input/config/tensorboardoutputconfig.json"
+folder = json.load(open(config))["LocalPath"] + "/train"
+os.makedirs(folder)
+open(folder + "/events", "w").write("curves")
+"""
 AWS_IMAGE = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"
 GRADIENTS = {
     "CollectionConfigurations": [
@@ -248,6 +268,41 @@ def test_an_evaluator_that_crashes_says_its_last_words(watched, judged, statuses
     details = statuses(name)["Crash"]["StatusDetails"]
     assert "exit code 7" in details
     assert "about to crash" in details
+
+
+def test_what_is_for_tensorboard_is_stored(submit, finished, s3, bucket):
+    """
+    What stands in TensorBoardOutputConfig's LocalPath is below S3OutputPath/JOB/tensorboard-output.
+    """
+    board = {"S3OutputPath": f"s3://{bucket}/boards", "LocalPath": "/opt/ml/boards"}
+    name = submit(DRAWS, TensorBoardOutputConfig=board)
+    finished(name)
+
+    key = f"boards/{name}/tensorboard-output/train/events"
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"curves"
+
+
+@pytest.fixture
+def interrupted(submit, printed, on_spot, interrupt):
+    """A job on Spot that has saved something, is interrupted, and saves something else."""
+
+    def start(**changes):
+        name = submit(SAVES, **on_spot(), **changes)
+        printed(name, "life=1")
+        interrupt(name)
+        return name
+
+    return start
+
+
+def test_tensors_of_an_interrupted_job_stay(interrupted, finished, stored, bucket):
+    """
+    Those of all attempts are in S3; they end when the job does, not when its instances go.
+    """
+    name = interrupted(DebugHookConfig={"S3OutputPath": f"s3://{bucket}/watched"})
+    finished(name)
+
+    assert sorted(stored(name)) == ["1", "2", "training_job_end.ts"]
 
 
 class TestARuleOfAKilledServer:
