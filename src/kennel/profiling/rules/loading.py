@@ -84,11 +84,12 @@ def of(evidence: Evidence) -> Loading | None:
     found = evidence.timeline
     if found is None or not found.steps:
         return None
-    kept_s = math.fsum(step.seconds for step in found.steps)
-    kept_waited_s = math.fsum(step.phases.get(timeline.DATA, 0.0) for step in found.steps)
+    kept = found.steps[1:] or found.steps  # the first one waits until the readers have started
+    kept_s = math.fsum(step.seconds for step in kept)
+    kept_waited_s = math.fsum(step.phases.get(timeline.DATA, 0.0) for step in kept)
     # Of a long run every stride-th step is kept.
     steps = max(found.steps_taken, len(found.steps))
-    scale = steps / len(found.steps)
+    scale = steps / len(kept)
     run = evidence.run
     processes = run.processes or 1
     here = max(1, processes // (run.hosts or 1))

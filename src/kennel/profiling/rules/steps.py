@@ -9,6 +9,7 @@ from kennel.profiling.evidence import Evidence
 from kennel.profiling.rules import advice
 from kennel.profiling.rules.loop import NO_STEPS
 from kennel.profiling.rules.rule import GIVEN, SCAN, Judgement, Rule, Values, count, percent
+from kennel.profiling.run import Run
 from kennel.profiling.timeline import Step
 from kennel.rules.outcome import Finding
 from kennel.rules.parameters import Parameter
@@ -25,8 +26,7 @@ def outliers(evidence: Evidence, values: Values) -> Judgement:
     mode = values["mode"].lower()
     if mode not in {"", "none"} and "train" not in mode:
         return Judgement(reason=f"of mode {values['mode']} there are no steps: only the training's")
-    # The very first step sets up what the others use.
-    steps = [step for step in found.steps if step.number] or list(found.steps)
+    steps = _ordinary(evidence.run, found.steps)
     if len(steps) < FEWEST_STEPS:
         return Judgement(reason=f"{len(steps)} steps, and {FEWEST_STEPS} are needed")
     seconds = [step.seconds for step in steps]
@@ -52,6 +52,13 @@ def outliers(evidence: Evidence, values: Values) -> Judgement:
         return Judgement(len(steps), details=details, parameters=used)
     findings = _slow(slow, steps, limit, lost_s * found.stride)
     return Judgement(len(steps), len(slow), findings, details, parameters=used)
+
+
+def _ordinary(run: Run, steps: Sequence[Step]) -> list[Step]:
+    """Leave out the first step, which sets up what the others use, and those that were traced."""
+    first = steps[0].number if run.traced_first is None else run.traced_first
+    traced = range(first, first + (run.traced_steps or 0))
+    return [step for step in steps[1:] if step.number not in traced]
 
 
 def _ignored(count_: int, values: Values) -> int:
