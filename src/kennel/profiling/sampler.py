@@ -25,14 +25,20 @@ if TYPE_CHECKING:  # who starts one need not have psutil
     from kennel.profiling.metrics import Machine, Sample
 
 DEFAULT_MS = 500
-MODULE = "kennel.profiling"
 SHORTEST_S = 0.1
-LINES_AT_MOST = 300_000  # of a run of a week, about; it comes to some 35 MB
+LINES_AT_MOST = 500_000  # of a run of a week; it comes to some 60 MB
 MINUTE_S = 60
 END_S = 5.0  # for the process to end when it is asked to
 LOOK_S = 1.0  # how often an orphan looks whether it is one
 ENDS = (signal.SIGTERM, signal.SIGINT)
 POLITENESS = 5  # added to its niceness: who trains comes first
+
+_running: set[int] = set()
+
+
+def is_one(pid: int) -> bool:
+    """Tell whether a process is a sampler of this one: neither a program of its nor a worker."""
+    return pid in _running
 
 
 class Sampler:
@@ -50,13 +56,23 @@ class Sampler:
         self._process: subprocess.Popen[str] | None = None
         self.problem = ""  # why it has not sampled to the end
 
+    @property
+    def pid(self) -> int:
+        """Its process; 0: there is none."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether it samples no more."""
+        return self._process is None or self._process.poll() is not None
+
     def __enter__(self) -> Self:
         """Start it; where that fails, *problem* says so."""
-        command = [sys.executable, "-m", MODULE, "sample", str(self._folder)]
+        command = [sys.executable, "-m", "kennel.profiling", "sample", str(self._folder)]
         command += ["--interval-ms", str(self._interval_ms), "--node", self._node]
         command += ["--parent", str(os.getpid())]
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - this very program
+            self._process = process = subprocess.Popen(  # noqa: S603 - this very program
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -64,6 +80,7 @@ class Sampler:
                 text=True,
                 start_new_session=True,  # a SIGTERM to the group of the run is none for it
             )
+            _running.add(process.pid)
         except OSError as error:
             self.problem = str(error)
         return self
@@ -78,6 +95,7 @@ class Sampler:
         process, self._process = self._process, None
         if process is None:
             return
+        _running.discard(process.pid)
         if process.poll() is None:
             process.terminate()
         try:
@@ -140,10 +158,10 @@ def pause(interval_s: float, elapsed_s: float, lines: int) -> float:
         elapsed_s: Since the run began.
         lines: Of a sample.
     """
-    return max(interval_s, elapsed_s * _TENFOLDS * max(1, lines) / LINES_AT_MOST)
+    return max(interval_s, elapsed_s * _STRETCHES * max(1, lines) / LINES_AT_MOST)
 
 
-_TENFOLDS = 7.0  # a week is e to this power times as long as ten minutes
+_STRETCHES = 12.0  # from seconds to a week, each e times as long as the one before
 
 
 def watch(

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from kennel.contract import ContainerPaths
-from kennel.profiling.sampler import MODULE
+from kennel.profiling import sampler
 from kennel.training import failure, toolkit
 from kennel.training.log import say
 from kennel.training.stopping import Stop
@@ -106,12 +106,7 @@ def children(pid: int) -> list[int]:
     """Return the programs that *pid*'s threads started, from Linux's own list."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
     started = [int(child) for path in lists for child in _read(path).split()]
-    return [child for child in started if not _is_sampler(child)]
-
-
-def _is_sampler(pid: int) -> bool:
-    """Tell whether a process is no program, but samples what one does (sampling.py)."""
-    return MODULE in _read(Path(f"/proc/{pid}/cmdline")).split("\0")
+    return [child for child in started if not sampler.is_one(child)]
 
 
 def _catches_sigterm(pid: int) -> bool:
