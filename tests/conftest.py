@@ -369,3 +369,10 @@ def debug_outcomes():
 def left_run(tmp_path):
     """Return ``left_run(name)``: a run's output data, empty so far."""
     return lambda name="run", **options: LeftRun(tmp_path / name, **options)
+
+
+@pytest.fixture(scope="module")
+def module_run(tmp_path_factory):
+    """Return ``module_run(name)``: a run's output data, the same for a whole module."""
+    base = tmp_path_factory.mktemp("runs")
+    return lambda name: LeftRun(base / name)

@@ -180,3 +180,35 @@ def browser(chromium):
     chromium.media()
     chromium.command("Emulation.setScriptExecutionDisabled", value=False)
     return chromium
+
+
+@pytest.fixture
+def look_over():
+    """
+    Return ``look_over(browser, width)``: what holds of every page in a window of this width.
+
+    The console said nothing, not even of the policy; no resource was loaded; nothing is wider than
+    the window but what scrolls in its own box; ticks of an axis leave room between each other.
+    """
+
+    def check(browser, width):
+        assert browser.said() == []
+        assert browser.run("return performance.getEntriesByType('resource').length") == 0
+        assert browser.run("return document.documentElement.scrollWidth") <= width
+        assert browser.run(WIDE) == []
+        assert min(browser.run(GAPS), default=2) > 1
+
+    return check
+
+
+WIDE = """
+    const wide = (e) => e.getBoundingClientRect().right > innerWidth && !e.closest('.scroll');
+    const said = (e) => e.outerHTML.slice(0, 300);
+    return [...document.querySelectorAll('main *')].filter(wide).map(said);
+"""
+GAPS = """
+    return [...document.querySelectorAll('.plot')].flatMap((plot) => {
+        const boxes = [...plot.querySelectorAll('text.x')].map((t) => t.getBoundingClientRect());
+        return boxes.slice(1).map((box, i) => box.left - boxes[i].right);
+    });
+"""

@@ -43,15 +43,15 @@ def is_untold(outcome: Outcome) -> bool:
     return outcome.status == ERROR or (not outcome.is_violated and not outcome.datapoints)
 
 
+def order(outcome: Outcome) -> int:
+    """Return the place of how a rule came out, by how much it matters; last what nobody knows."""
+    word = result(outcome)
+    return list(LOOKS).index(word) if word in LOOKS else len(LOOKS)
+
+
 def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Return outcomes with what matters most first."""
-    order = list(LOOKS)
-
-    def place(outcome: Outcome) -> tuple[int, str]:
-        word = result(outcome)
-        return (order.index(word) if word in order else len(order), outcome.name)
-
-    return sorted(outcomes, key=place)
+    return sorted(outcomes, key=lambda outcome: (order(outcome), outcome.name))
 
 
 def rules(outcomes: Sequence[Outcome], about: Mapping[str, str]) -> Markup:
@@ -85,7 +85,7 @@ def row(outcome: Outcome, about: str) -> Row:
                 [named(outcome), element("span", ended(about), class_="note") if about else None],
                 outcome.name,
             ),
-            Cell(marked(LOOKS.get(word, "k9"), word), str(list(LOOKS).index(word))),
+            Cell(marked(LOOKS.get(word, "k9"), word), str(order(outcome))),
             value(worst.value if worst else None),
             value(worst.threshold if worst else None),
             Cell(f"{outcome.violations:,}", outcome.violations),

@@ -157,6 +157,8 @@ def legend(there: Iterable[str]) -> Markup:
 
 def shading(wall_s: float, shares: Shares) -> list[Line]:
     """Return what lies under a chart over time: the phases that are no training of steps."""
+    if not shares:
+        return []
     ends = edges(0, wall_s, len(shares))
     widest = [max(each, key=lambda name: each[name], default="") for each in shares]
     areas, at = [], 0

@@ -7,10 +7,13 @@ kennel.debugging writes it from the saved tensors. What of it is missing or malf
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Self
 
 FILE = "series.json"
+DRAWN = 200_000  # points of a kind of series, all together; of more, the extremes are kept
+FEWEST = 60  # of one series
 
 Points = tuple[tuple[float, float], ...]
 
@@ -65,7 +68,8 @@ def named(document: Any) -> dict[str, Points]:  # noqa: ANN401 - any JSON
     """Return the series of an object, without those that have no points."""
     if not isinstance(document, dict):
         return {}
-    found = {str(name): points(listed(each)) for name, each in document.items()}
+    most = max(FEWEST, DRAWN // max(len(document), 1))
+    found = {str(name): points(extremes(listed(each), most)) for name, each in document.items()}
     return {name: there for name, there in found.items() if there}
 
 
@@ -78,6 +82,24 @@ def points(pairs: Sequence[Any]) -> Points:
             if step is not None:
                 found.append((step, float("nan") if value is None else value))
     return tuple(sorted(found, key=lambda pair: pair[0]))
+
+
+def extremes(pairs: Sequence[Any], most: int) -> Sequence[Any]:
+    """Return at most about *most* of *pairs*: of neighbours the least and the greatest."""
+    if len(pairs) <= most:
+        return pairs
+    size = -(-2 * len(pairs) // most)
+    kept: list[Any] = []
+    for first in range(0, len(pairs), size):
+        part = sorted(range(first, min(first + size, len(pairs))), key=lambda i: rank(pairs[i]))
+        kept += [pairs[i] for i in sorted({part[0], part[-1]})]
+    return kept
+
+
+def rank(pair: Any) -> float:  # noqa: ANN401 - any JSON
+    """Return what a pair is compared by: its value, and infinity where that is no number."""
+    value = pair[1] if isinstance(pair, list) and len(pair) > 1 else None
+    return value if isinstance(value, int | float) and isfinite(value) else inf
 
 
 def epoch(document: Mapping[str, Any]) -> Epoch:

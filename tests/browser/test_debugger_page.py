@@ -1,0 +1,115 @@
+"""The debugger's page in a real browser: any number of layers, values that are none, every key."""
+
+import pytest
+
+from kennel.reports import debugger
+
+SHOWN = """
+    const tip = document.querySelector('.tip');
+    return tip.hidden ? null : tip.textContent;
+"""
+
+
+@pytest.fixture(scope="module")
+def page(module_run):
+    """Return ``page(kind)``, which writes the page of a run of that kind."""
+    kinds = {
+        "empty": lambda run: run,
+        "whole": lambda run: run.with_debug_rules().with_series(),
+        "one-step": lambda run: run.with_series(steps=1, epochs=1, layers=1),
+        "layers": lambda run: run.with_series(layers=600, spoilt=True).with_debug_rules(),
+    }
+
+    def write(kind):
+        run = module_run(f"debug-{kind}")
+        path = run.folder / "page.html"
+        if not path.exists():
+            kinds[kind](run)
+            path.write_text(debugger.html(run.folder, title="n" * 63), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("kind", ["empty", "whole", "one-step", "layers"])
+@pytest.mark.parametrize("width", [360, 1200])
+def test_it_fits_its_window_and_asks_for_nothing(browser, page, look_over, kind, width):
+    """
+    A phone's as well; the console says nothing, no resource is loaded, no ticks overlap.
+    """
+    browser.size(width)
+    browser.open(page(kind))
+
+    look_over(browser, width)
+
+
+def test_it_has_room_on_paper(browser, page):
+    """
+    Upright A4, where no box scrolls.
+    """
+    browser.open(page("whole"))
+    browser.size(680)
+    browser.media("print")
+
+    assert browser.run("return document.documentElement.scrollWidth") <= 680
+
+
+def test_the_rows_of_a_heatmap_are_walked_by_arrows(browser, page):
+    """
+    A row says its layer and what it came to; its row in the table is lit.
+    """
+    browser.open(page("whole"))
+    browser.run("document.querySelector('.plot.heat').focus()")
+    browser.press("Right")
+    browser.press("Right")
+    shown = browser.run(SHOWN)
+    row = browser.run("return document.querySelector('tr.on').cells[1].textContent")
+
+    assert shown.startswith("layer0.1.bn1.weight:")
+    assert row == "layer0.1.bn1.weight"
+
+
+def test_the_mouse_finds_a_layer_in_the_heatmap(browser, page):
+    """
+    Where its cells are, whichever the step.
+    """
+    browser.open(page("whole"))
+    x, y = browser.run("""
+        const box = document.querySelector('.plot.heat > svg');
+        box.scrollIntoView({ block: 'center' });
+        const at = box.getBoundingClientRect();
+        return [at.x + at.width / 3, at.y + at.height * 2.5 / 20];
+    """)
+    browser.point(x, y)
+
+    assert browser.run(SHOWN).startswith("layer0.2.conv2.weight:")
+
+
+def test_a_layer_of_the_legend_stands_out_in_both_charts(browser, page):
+    """
+    Its line, its row of the heatmap, its row of the table: by the keyboard's focus.
+    """
+    browser.open(page("whole"))
+    browser.run("document.querySelector('.names [data-key^=\"Gradient norm\"]').focus()")
+    lit = browser.run("""
+        return [...document.querySelectorAll('.on')].map((e) => e.localName).sort();
+    """)
+
+    assert lit == ["polyline", "polyline", "tr"]
+
+
+def test_what_is_no_number_is_red(browser, page):
+    """
+    A cell of a gradient that is NaN has a colour that no number has.
+    """
+    browser.open(page("layers"))
+    fills = browser.run("""
+        return [...document.querySelectorAll('.heat')].map((plot) => {
+            const fill = (e) => getComputedStyle(e).fill;
+            const numbers = [...plot.querySelectorAll('path:not(.bad)')].map(fill);
+            return [numbers.includes(fill(plot.querySelector('path.bad'))), numbers.length];
+        });
+    """)
+
+    assert [is_one_of_them for is_one_of_them, _ in fills] == [False, False]
+    assert min(count for _, count in fills) > 1
