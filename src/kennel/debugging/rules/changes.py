@@ -15,6 +15,8 @@ from kennel.rules.outcome import Finding
 
 _COMPARED = ("mean", "variance", "std", "l1", "l2", "abs_mean", "abs_max", "min", "max", "sum")
 
+STILL = 5  # saved steps
+
 State = Array | Mapping[str, float]
 
 
@@ -24,7 +26,8 @@ class Unchanged(Steps):
 
     Values are compared by numpy.allclose. Of a tensor whose reductions alone were saved these have
     to be equal to the last digit: a tensor at rest gives the same numbers again, one that learns
-    slowly gives numbers that are only close.
+    slowly gives numbers that are only close; and where the hook has saved how much the optimizer
+    changed (update/NAME), that has to be nothing.
     """
 
     def __init__(self, values: Values, run: Setting) -> None:
@@ -37,7 +40,7 @@ class Unchanged(Steps):
             return NOTHING
         names = tensors.asked(trial, self._values, "weights")
         if not tensors.is_named(self._values):
-            names = tensors.weights(trial, names)
+            names = _watched(trial, tensors.weights(trial, names))
         judged = {name: self._at_rest(trial, name, step.number) for name in names}
         still = tuple(name for name, at_rest in judged.items() if at_rest)
         return Verdict(
@@ -49,6 +52,10 @@ class Unchanged(Steps):
         state = _state(trial, name, step)
         if state is None:
             return None
+        update = trial.value(f"{UPDATES}{name}", step)
+        if update is not None and update.any():
+            self._before.pop(name, None)
+            return False
         count = self._values["num_steps"]
         before = self._before.setdefault(name, deque(maxlen=count - 1))
         still = len(before) == count - 1 and all(self._same(other, state) for other in before)
@@ -84,12 +91,14 @@ class UpdateRatio(Steps):
 
     The ratio is that of l2 norms: ||change|| / (||weight|| + epsilon). The change is that of one
     step where the hook has saved it (update/NAME), or that between weights saved ``num_steps``
-    saves apart.
+    saves apart. A ratio too large counts at once, one too small when it is so at ``STILL`` saved
+    steps running: at the end of its schedule a learning rate is next to nothing.
     """
 
     def __init__(self, values: Values, run: Setting) -> None:
         self._values, self._run = values, run
         self._before: dict[str, deque[Numbers]] = {}
+        self._small: dict[str, int] = {}
 
     def at(self, trial: Trial, step: Step) -> Verdict:
         """Judge a step."""
@@ -122,9 +131,10 @@ class UpdateRatio(Steps):
 
     def _finding(self, name: str, ratio: float, step: Step) -> Finding | None:
         large, small = self._values["large_threshold"], self._values["small_threshold"]
-        if small <= ratio <= large:
-            return None
         is_small = ratio < small
+        self._small[name] = self._small.get(name, 0) + 1 if is_small else 0
+        if small <= ratio <= large or 0 < self._small[name] < STILL:
+            return None
         bound = small if is_small else large
         problem = (
             f"its update is {ratio:.3g} of its size, {'below' if is_small else 'above'} {bound:g}"
@@ -146,6 +156,17 @@ def update_ratio(trial: Trial, name: str, step: int, epsilon: float) -> float | 
         return None
     size = trial.reduction(name, step, "l2")
     return None if size is None else float(update.reshape(-1)[0]) / (size + epsilon)
+
+
+def _watched(trial: Trial, names: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    Return those of *names* that the hook has saved updates of, or all where it has saved none.
+
+    It leaves out the weights of BatchNorm: at the end of a schedule they change by less than their
+    reductions show.
+    """
+    updated = tuple(name for name in names if trial.saved(f"{UPDATES}{name}"))
+    return updated or names
 
 
 def _state(trial: Trial, name: str, step: int) -> State | None:

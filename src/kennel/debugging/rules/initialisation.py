@@ -1,7 +1,7 @@
 """PoorWeightInitialization: what the first steps say of the weights that a training began with."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from kennel.rules import debugger
 from kennel.rules.outcome import Finding
 
 ENDS = (5, 95)
+LEAST_FALL = 0.001  # of the loss: less is none
 NAME = "PoorWeightInitialization"
 
 
@@ -53,7 +54,7 @@ class PoorInitialisation(Steps):
             self._classes = max(self._classes, int(labels.max()) + 1)
         for name in tensors.weights(trial, trial.names("gradients")):
             width = width_of(trial, name, step.number)
-            if width is not None:
+            if width is not None and math.isfinite(width):
                 self._narrowest[name] = min(width, self._narrowest.get(name, math.inf))
         datapoints = self._variances(trial, step)
         self._seen += 1
@@ -81,7 +82,11 @@ class PoorInitialisation(Steps):
         collections, prefix = ([RELU_INPUTS, "relu_input"], INPUTS) if is_default else ([], "")
         names = tensors.of_layers(trial, regex, collections, prefix)
         found = {name: variance(trial, name, step.number) for name in names}
-        known = {name: value for name, value in found.items() if value is not None}
+        known = {
+            name: value
+            for name, value in found.items()
+            if value is not None and math.isfinite(value)
+        }
         if len(known) < 2:  # noqa: PLR2004 - a ratio needs two
             return len(known)
         largest, smallest = (choose(known, key=lambda name: known[name]) for choose in (max, min))
@@ -118,9 +123,8 @@ class PoorInitialisation(Steps):
         """Say what is wrong with the first losses; None: they fall."""
         if not self._losses:
             return ""
-        first, best = self._losses[0], min(self._losses)
-        idle = len(self._losses) - 1 - self._losses.index(best)
-        if idle >= self._values["patience"]:
+        first, idle = self._losses[0], _idle(self._losses)
+        if idle >= self._values["patience"] and not _falls(self._losses):
             return f"; the loss did not fall in the last {idle} of {len(self._losses)} first steps"
         guess = math.log(max(self._classes, 2))
         if self._classes and first > self._values["threshold"] * guess:
@@ -144,6 +148,21 @@ class PoorInitialisation(Steps):
                 step,
             )
         ]
+
+
+def _idle(losses: Sequence[float]) -> int:
+    """Return how many losses have come since the last one that was lower than all before."""
+    idle, best = 0, math.inf
+    for loss in losses:
+        best, idle = (loss, 0) if loss < best * (1 - LEAST_FALL) else (best, idle + 1)
+    return idle
+
+
+def _falls(losses: Sequence[float]) -> bool:
+    """Tell whether the mean of the second half lies below that of the first."""
+    half = len(losses) // 2
+    before, after = losses[:half], losses[half:]
+    return not before or sum(after) / len(after) < (1 - LEAST_FALL) * sum(before) / len(before)
 
 
 def variance(trial: Trial, name: str, step: int) -> float | None:
