@@ -25,14 +25,15 @@ def record(tmp_path):
     """
     Return ``record(seconds, core=…, gpu0=…)``, which samples functions of time to files.
 
-    A function is given the seconds since the start. Of *core* there are four cores, and *io* is
-    their waiting for a disk; gpu1 and memory1 belong together.
+    A function is given the seconds since the start. Of *core* there are four cores, unless core2
+    is given, and *io* is their waiting for a disk; gpu1 and memory1 belong together.
     """
     draws = random.Random(5)  # noqa: S311 - figures
 
     def metrics(**made):
         for core in range(4):
-            yield "cpu", f"cpu{core}", "CPUUtilization", made.get("core", lambda _: 30)
+            busy = made.get(f"core{core}", made.get("core", lambda _: 30))
+            yield "cpu", f"cpu{core}", "CPUUtilization", busy
             yield "cpu", f"cpu{core}", "I/OWaitPercentage", made.get("io", lambda _: 1)
         for gpu in range(8):
             if f"gpu{gpu}" in made:
@@ -372,3 +373,112 @@ def test_the_summary_has_quantiles_of_every_metric(record, outcome):
     assert found.details["GPU"]["algo-1"]["p95"] == pytest.approx(np.quantile(gpu.values, 0.95))
     assert found.details["GPU memory"]["algo-1"]["max"] == 75
     assert found.violations == 0
+
+
+def test_one_core_at_its_limit_holds_up_one_gpu(record, outcome):
+    """
+    The others may have all to do, or nothing; when it began is told.
+    """
+    evidence = trained(
+        record(
+            100,
+            core2=lambda at: 97 if at > 40 else 30,
+            gpu0=lambda at: 3 if at > 40 else 95,
+            gpu1=lambda _: 95,
+        )
+    )
+
+    found = outcome("CPUBottleneck", evidence)
+
+    assert found.findings[0].value == pytest.approx(75, abs=2)
+    assert found.findings[0].at_s == pytest.approx(40, abs=1)
+
+
+def test_the_worst_window_says_how_a_gpu_swings(record, outcome):
+    """
+    And the fullest one whether a batch is small.
+    """
+    evidence = record(
+        200,
+        gpu0=lambda at: (95 if int(at) % 2 else 8) if at < 100 else (90 if int(at) % 2 else 2),
+        memory0=lambda at: 20 if at < 100 else 90,
+        core=noise(5, 20),
+    )
+
+    found = outcome("LowGPUUtilization", evidence, window="200")
+
+    assert (found.violations, found.findings[0].value) == (2, pytest.approx(2))
+    idle = record(
+        200,
+        gpu0=noise(5, 30),
+        memory0=lambda at: 20 if at < 100 else 90,
+        core=noise(5, 20),
+    )
+    assert outcome("BatchSize", idle, window="200").violations == 0
+
+
+def test_a_leap_and_a_rise_of_steps_are_told_apart(record, outcome):
+    """
+    The worst of several rises is the finding, and where it was.
+    """
+    evidence = record(
+        300, gpu0=noise(80, 99), memory0=lambda at: 20 + 6 * (at > 100) + 21 * (at > 200)
+    )
+
+    found = outcome("GPUMemoryIncrease", evidence)
+
+    assert found.violations == 2
+    assert found.findings[0].value == pytest.approx(21, abs=2)
+    assert found.findings[0].at_s == pytest.approx(200, abs=6)
+    assert "grows 2 times, by up to" in found.findings[0].problem
+    assert "to 47 %" in found.findings[0].problem
+    assert found.details["algo-1"]["gpu0"]["gpu_max"] == 47
+
+
+def test_of_a_single_epoch_the_first_tenth_is_passed_over(record, outcome):
+    """
+    There is no second one to go by.
+    """
+    early = record(220, gpu0=noise(80, 99), memory0=lambda at: 20 if at < 35 else 60)
+
+    assert outcome("GPUMemoryIncrease", trained(early, epochs=1, seconds=220)).violations == 0
+    late = record(220, gpu0=noise(80, 99), memory0=lambda at: 20 if at < 60 else 60)
+    assert outcome("GPUMemoryIncrease", trained(late, epochs=1, seconds=220)).violations == 1
+
+
+def test_the_summary_of_a_network_is_what_the_program_used(record, outcome, tmp_path):
+    """
+    Not what the platform itself sends; and disks are told of as well.
+    """
+    record(10)
+    folder = tmp_path / "profiler-output" / "system" / "incremental" / "2026092111"
+    lines = [
+        {"Type": type_, "Name": name, "Dimension": dimension, "Value": value}
+        for type_, name, dimension, value in [
+            ("network", "ReceiveBytesPerSecond", "Algorithm", 4000),
+            ("network", "ReceiveBytesPerSecond", "Platform", 9000),
+            ("memory", "MemoryUsedPercent", "", 31),
+            ("i/o", "IOPS", "", 12),
+        ]
+    ]
+    (folder / "1790000999.algo-1.json").write_text(
+        "\n".join(json.dumps({**line, "NodeId": "algo-1", "Timestamp": START}) for line in lines)
+    )
+
+    details = outcome("OverallSystemUsage", Evidence.read(tmp_path / "profiler-output")).details
+
+    assert details["Network"]["algo-1"]["max"] == 4000
+    assert details["CPU memory"]["algo-1"]["p50"] == 31
+    assert details["Disk operations"]["algo-1"]["p50"] == 12
+
+
+def test_what_an_idle_gpu_beside_a_busy_one_costs_is_the_difference(record, outcome):
+    """
+    In seconds of the time that both were sampled.
+    """
+    evidence = record(100, gpu0=lambda _: 90, gpu1=lambda _: 40)
+
+    (finding,) = outcome("LoadBalancing", evidence).findings
+
+    assert finding.cost_s == pytest.approx(0.5 * 99.5, rel=0.01)
+    assert finding.problem.startswith("gpu0 of algo-1 is 90 % busy and gpu1 of algo-1 40 %")

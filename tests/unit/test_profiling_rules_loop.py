@@ -22,9 +22,9 @@ def run():
     """
     Return ``run(steps=…, …)``, the evidence of a training.
 
-    *phases* are a step's seconds, which vary by a few per cent by chance; *slow* maps the number of
-    a step to what is added to one phase of it; *spans* are (phase, seconds) before, after each
-    epoch, and at the end.
+    *phases* are a step's seconds, which vary by *spread*, a share, by chance; *slow* maps the
+    number of a step to what is added to its phases; *before*, *after* each epoch and at the *end*
+    are spans: (phase, seconds).
     """
 
     def make(  # noqa: PLR0913, PLR0917 - what there is to a run
@@ -36,6 +36,7 @@ def run():
         after=(("evaluation", 1.0),),
         end=(("export", 0.5),),
         busy=None,
+        spread=0.05,
         **known,
     ):
         draws = random.Random(7)  # noqa: S311 - figures
@@ -49,7 +50,10 @@ def run():
 
         spend(before)
         for number in range(steps):
-            parts = {name: s * draws.uniform(0.95, 1.05) for name, s in (phases or USUAL).items()}
+            parts = {
+                name: s * draws.uniform(1 - spread, 1 + spread)
+                for name, s in (phases or USUAL).items()
+            }
             for name, seconds in (slow or {}).get(number, {}).items():
                 parts[name] += seconds
             taken.append(
@@ -145,6 +149,7 @@ def test_readers_that_would_take_the_cores_from_the_model_are_not_advised(run):
     assert finding.settings == {}
     assert "1.9 of 2 cores are busy" in finding.advice
     assert "pictures of 3000 x 2000 px are decoded for 224 px" in finding.advice
+    assert "a shorter side of 448 px they have 20 times fewer pixels" in finding.advice
 
 
 def test_readers_enough_and_waiting_all_the_same_is_found(run):
@@ -394,3 +399,139 @@ def test_the_verdict_says_a_thing_once(run):
     found = verdict(rules.judge(evidence), evidence)
 
     assert [waste.settings for waste in found].count(found[0].settings) == 1
+
+
+def test_what_a_pass_over_the_features_saves_is_estimated_from_the_run(run):
+    """
+    The steps and evaluations as they were, against one forward for each view and one reading.
+    """
+    frozen = {"data": 0.03, "forward": 0.3, "backward": 0.005, "optimizer": 0.002}
+    evidence = run(
+        steps=930, epochs=10, phases=frozen, spread=0, freeze=True, augment="none", read_s=0.004,
+        valid=300, test=150, after=(("evaluation", 5.0),),
+    )  # fmt: skip
+
+    (finding,) = judged("OverallFrameworkMetrics", evidence).findings
+
+    now_s = 930 * 0.337 + 10 * 5
+    pass_s = 93 * 0.3 * (1 + 0.15) + 0.004 * 3450 / 4
+    assert finding.cost_s == pytest.approx(now_s - pass_s, rel=0.001)
+    assert f"about {now_s / pass_s:.1f} times as fast" in finding.advice
+    assert finding.value == pytest.approx(finding.cost_s / evidence.timeline.wall_s)
+
+
+@pytest.mark.parametrize(
+    ("augment", "epochs", "views"),
+    [("none", 10, "1"), ("flip", 10, "2"), ("crop", 10, "4"), ("trivial", 3, "3")],
+)
+def test_as_many_views_are_advised_as_the_augmentation_has(run, augment, epochs, views):
+    """
+    And no more than there are epochs to see them.
+    """
+    frozen = {"data": 0.3, "forward": 0.1, "backward": 0.005, "optimizer": 0.002}
+    evidence = run(epochs=epochs, phases=frozen, freeze=True, augment=augment)
+
+    (finding, *_) = judged("OverallFrameworkMetrics", evidence).findings
+
+    assert finding.settings["feature-views"] == views
+
+
+def test_a_backbone_that_saw_its_pictures_once_is_told_nothing(run):
+    """
+    There is nothing to save in one epoch.
+    """
+    frozen = {"data": 0.3, "forward": 0.1, "backward": 0.005, "optimizer": 0.002}
+
+    assert (
+        judged(
+            "OverallFrameworkMetrics", run(epochs=1, phases=frozen, freeze=True, augment="none")
+        ).findings
+        == ()
+    )
+
+
+def test_a_validation_split_of_another_size_is_named(run):
+    """
+    One that takes half as long as the training, by what this one took.
+    """
+    evidence = run(spread=0, after=(("evaluation", 40.0),), valid=300)
+
+    (finding,) = judged("OverallFrameworkMetrics", evidence).findings
+
+    fewer = int(300 / (80 / (200 * sum(USUAL.values()))) / 2)
+    assert f"a validation split of {fewer} would take half as long" in finding.advice
+
+
+def test_of_a_thinned_run_the_cost_is_that_of_the_whole(run):
+    """
+    Every fourth step is on record; waiting and outliers are counted for all.
+    """
+    waiting = {**USUAL, "data": 0.1}
+    slow = {number: {"forward": 2.0} for number in range(20, 400, 30)}
+    evidence = run(steps=400, phases=waiting, spread=0, slow=slow)
+    thinned = replace(evidence, timeline=replace(evidence.timeline, steps_taken=1600, stride=4))
+
+    for rule in ("Dataloader", "StepOutlier"):
+        whole, part = judged(rule, thinned), judged(rule, evidence)
+        assert whole.findings[0].cost_s == pytest.approx(4 * part.findings[0].cost_s)
+
+
+def test_outliers_are_described_by_the_steps(run):
+    """
+    How many times the usual, in which phase, what each lost, and how all of them are spread.
+    """
+    slow = {number: {"backward": 0.6, "data": 0.2} for number in range(20, 400, 40)}
+    evidence = run(steps=400, spread=0, slow=slow)
+
+    found = judged("StepOutlier", evidence, n_outliers="3")
+
+    summary, single = found.findings[:2]
+    usual = sum(USUAL.values())
+    assert summary.problem == (
+        f"10 of 399 steps are far slower than the usual 98 ms (up to 898 ms, "
+        f"{(usual + 0.8) / usual:.0f} times), 75% of it in phase backward"
+    )
+    assert single.cost_s == pytest.approx(0.8)
+    assert found.details["lost_share"] == pytest.approx(100 * 8 / (8 + 399 * usual), rel=0.01)
+    assert sum(found.details["probs"]) == 399
+    assert found.details["binedges"][0] == pytest.approx(usual)
+    assert found.details["binedges"][-1] == pytest.approx(usual + 0.8)
+
+
+def test_steps_of_the_training_are_judged_as_such_and_no_others(run):
+    """
+    AWS's mode may say which; evaluations are not told step by step.
+    """
+    slow = {number: {"forward": 2.0} for number in range(20, 400, 30)}
+    evidence = run(steps=400, slow=slow)
+
+    assert judged("StepOutlier", evidence, mode="Step:ModeKeys.TRAIN").violations == 13
+    assert judged("StepOutlier", evidence, mode="None").violations == 13
+    assert "no steps" in judged("StepOutlier", evidence, mode="ModeKeys.EVAL").reason
+
+
+def test_steps_that_were_looked_into_are_no_outliers(run):
+    """
+    torch.profiler slows them down.
+    """
+    slow = {number: {"forward": 3.0} for number in range(10, 15)}
+    evidence = run(steps=200, slow=slow)
+    traced = replace(evidence, run=replace(evidence.run, traced_first=10, traced_steps=5))
+
+    assert judged("StepOutlier", evidence).violations == 5
+    assert judged("StepOutlier", traced).violations == 0
+
+
+def test_the_start_is_described_as_aws_does(run):
+    """
+    When the job began and ended, and its first and last steps.
+    """
+    evidence = run(steps=50, before=(("initialisation", 3.0), ("reading", 1.0)))
+
+    details = judged("MaxInitializationTime", evidence).details
+
+    timeline = evidence.timeline
+    assert details["job_end"] - details["job_start"] == pytest.approx(timeline.wall_s)
+    assert details["step_num"]["first"] == START + 4
+    assert details["step_num"]["last"] == START + timeline.steps[-1].start
+    assert details["phases"] == {"initialisation": 3, "reading": 1}

@@ -13,7 +13,8 @@ Advice = tuple[str, Mapping[str, str]]  # a sentence, and the hyperparameters th
 WAITS = 0.1  # of the steps' time: what is worth telling of
 ROOM = 80  # per cent of a GPU's memory that a larger batch may come to
 MOST_TIMES = 8  # a batch this many times as large trains differently
-LARGER = 2  # times the side that is trained on: stored pictures that take long to decode
+LARGER = 2  # times the side that is trained on: enough for a stored picture
+WORTH_SHRINKING = 1.5  # times as many pixels
 VIEWS = {"none": 1, "flip": 2}  # augmentations that have so many outcomes
 DRAWN_VIEWS = 4  # of the others, as the hyperparameter feature-views has it
 GB = 1e9
@@ -35,7 +36,7 @@ def for_waiting(found: Loading, evidence: Evidence) -> Advice:
     if found.busy and found.cores and found.busy > found.cores / 2:
         text = (
             f"{found.busy:.1f} of {found.cores:g} cores are busy, so more workers would take them "
-            f"from the model: {smaller}, or take a machine with more cores"
+            f"from the model: {smaller}; or take a machine with more cores"
         )
         return text, {}
     return f"look at the disk or the network that the pictures come from; {smaller}", {}
@@ -45,18 +46,16 @@ def _smaller_pictures(evidence: Evidence) -> str:
     """Return what to do about decoding, with the pictures' size where it is known."""
     run = evidence.run
     width, height, side = run.picture_width, run.picture_height, run.image_size
-    if width and height and side and min(width, height) >= LARGER * side:
-        times = width * height / (LARGER * side) ** 2
-        return (
-            f"pictures of {width} x {height} px are decoded for {side} px: stored with a shorter "
-            f"side of {LARGER * side} px they have {times:.1f} times fewer pixels to decode"
-            if times > WORTH_SHRINKING
-            else f"pictures of {width} x {height} px are decoded for {side} px: store them smaller"
-        )
-    return "store the pictures at about the size that is trained on"
-
-
-WORTH_SHRINKING = 1.2
+    if not (width and height and side):
+        return "store the pictures at about the size that is trained on"
+    enough = LARGER * side
+    times = (min(width, height) / enough) ** 2
+    if times < WORTH_SHRINKING:
+        return f"pictures of {width} x {height} px are small enough for {side} px already"
+    return (
+        f"pictures of {width} x {height} px are decoded for {side} px: stored with a shorter side "
+        f"of {enough} px they have {times:.0f} times fewer pixels to decode"
+    )
 
 
 def for_an_idle_gpu(evidence: Evidence) -> Advice:
