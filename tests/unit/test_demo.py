@@ -168,7 +168,7 @@ def test_the_report_shows_accuracy_predictions_rules_and_pictures(tmp_path, monk
         example("3.png", "3", error=ImageError("not a picture")),
     ]
 
-    rules = (RuleOutcome("Overfit", "Overfit", "NoIssuesFound"),)
+    rules = (RuleOutcome("Overfit", "Overfit", "NoIssuesFound", datapoints=9),)
 
     text = str(outcome(0.95, examples, tmp_path, debugger=rules, pages=(tmp_path / "a.html",)))
 
@@ -178,7 +178,7 @@ def test_the_report_shows_accuracy_predictions_rules_and_pictures(tmp_path, monk
         "2.png    2      7 60.0%  wrong",
         "3.png    3      not a picture",
         "",
-        "rules: 1 judged, none is broken",
+        "rules: 1 judged; none is broken",
         "report: a.html",
         "",
         "test accuracy: 0.9500",

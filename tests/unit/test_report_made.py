@@ -1,6 +1,8 @@
 """A job's report: what is said of it in a terminal, what a script reads, where it is put."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -8,6 +10,7 @@ from kennel.cli import job_view, report_view, reported
 from kennel.errors import SettingsError
 from kennel.jobs import reports
 from kennel.profiling import judging
+from kennel.rules.outcome import ISSUES, Finding, Outcome
 
 JOB = {
     "TrainingJobName": "kennel-1",
@@ -33,8 +36,10 @@ def test_what_is_wrong_comes_with_what_to_do(report):
     assert "rule VanishingGradient: step 0: gradient/layer0.weight: mean of" in text
     assert "rule Dataloader: the loop waits 40 %" in text
     assert "kennel train --set workers=3" in text
-    assert "rules: 8 judged, broken: VanishingGradient, Dataloader, StepOutlier" in text
-    assert "not judged: mine" in text
+    assert (
+        "rules: 5 judged; broken: VanishingGradient, Dataloader, StepOutlier; "
+        "2 had nothing to judge; failed: mine"
+    ) in text
     assert text.count("-report.html") == 2
 
 
@@ -192,3 +197,50 @@ def test_a_job_without_a_report_says_how_to_get_one():
     assert "PROFILE=1" in ended
     assert "at its end" in running
     assert "kennel logs kennel-1 --follow" in running
+
+
+def test_the_worst_comes_first(left_run):
+    """
+    What the page of the debugger begins with, not what begins with A.
+    """
+    run = left_run()
+    found = Finding("w", "it is", "do", 1.0, 1.0)
+    names = ("AllZero", "Confusion", "ExplodingTensor")
+    run.with_debug_rules(*(Outcome(name, name, ISSUES, findings=(found,)) for name in names))
+
+    report = reported.of(run.folder, "kennel-1", "Failed")
+
+    assert report_view.broken(report)[0] == "ExplodingTensor"
+    assert report_view.text(report).startswith("rule ExplodingTensor: w: it is")
+
+
+WITHOUT = """
+import sys
+for name in ("torch", "numpy", "psutil", "pynvml", "smdebug", "PIL", "sklearn"):
+    sys.modules[name] = None
+from kennel import cli
+from kennel.cli import rules, report, report_view, reported, watching, training
+"""
+
+
+def test_the_client_makes_reports_without_what_trainings_need(left_run):
+    """
+    boto3, rich and tomlkit are all that it installs; judging tensors names the extra it needs.
+    """
+    run = left_run().with_phases(steps=40).with_metrics(seconds=20)
+    made = f"""
+from pathlib import Path
+reported.judge({JOB!r}, Path({str(run.folder)!r}), anew=False)
+print(report_view.text(reported.of(Path({str(run.folder)!r}), "kennel-1", "Completed")))
+assert cli.main(["rules", "--list", "--json"]) == 0
+sys.exit(cli.main(["rules", "."]))
+"""
+
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", WITHOUT + made], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2, done.stderr
+    assert done.stdout.startswith("time: ")
+    assert "profiler-report.html" in done.stdout
+    assert "pip install 'kennel[train]'" in done.stderr

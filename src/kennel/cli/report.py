@@ -46,9 +46,10 @@ def _require_one_or_two(jobs: Sequence[str]) -> None:
 def fetched(aws: Aws, name: str, folder: Path) -> Report:
     """Make the report of the job *name* in *folder*, and say if the job still runs."""
     described = lookup.job(aws.sagemaker, name)
-    if described["TrainingJobStatus"] not in contract.TRAINING_ENDED:
+    made = reported.made(aws, described, folder)
+    if made.status not in contract.TRAINING_ENDED:
         show.talk(f"training job {name} still runs: this is what there is of it so far")
-    return reported.made(aws, described, folder)
+    return made
 
 
 def _compare(aws: Aws, names: Sequence[str], args: argparse.Namespace) -> int:

@@ -5,6 +5,8 @@ from typing import Any
 from kennel.cli import show
 from kennel.cli.reported import Report
 from kennel.profiling.verdict import Waste
+from kennel.reports.debugger import gravity
+from kennel.reports.findings import is_untold
 from kennel.rules.outcome import ERROR, Finding, Outcome
 
 SHARE = 0.01  # of the wall time: a phase below is left out of the line
@@ -36,8 +38,13 @@ def brief(report: Report) -> dict[str, Any]:
 
 
 def broken(report: Report) -> list[str]:
-    """Return the names of the rules that have found something."""
-    return [one.name for one in (*report.debugger, *report.profiler) if one.is_violated]
+    """Return the names of the rules that have found something, the debugger's worst first."""
+    return [one.name for one in (*_wrong(report), *report.profiler) if one.is_violated]
+
+
+def _wrong(report: Report) -> list[Outcome]:
+    """Return what is wrong with the training itself, the worst first, as its page has it."""
+    return sorted((one for one in report.debugger if one.is_violated), key=gravity)
 
 
 def _waste(waste: Waste) -> dict[str, Any]:
@@ -83,7 +90,7 @@ def time_line(report: Report) -> str:
 def verdict(report: Report) -> list[str]:
     """Say what is wrong, the worst first: with the training itself, then with its time."""
     told = [
-        *(told_of(outcome) for outcome in report.debugger if outcome.is_violated),
+        *map(told_of, _wrong(report)),
         *map(_told_of_waste, report.wastes),
     ]
     left = len(told) - TOLD
@@ -112,14 +119,20 @@ def _told_of_waste(waste: Waste) -> str:
 
 
 def counts(report: Report) -> str:
-    """Say how many rules found nothing, and which could not be judged."""
+    """Say how many rules were judged, which are broken, and which could not be judged."""
     rules = [*report.debugger, *report.profiler]
     if not rules:
         return ""
     failed = [outcome.name for outcome in rules if outcome.status == ERROR]
+    idle = sum(is_untold(outcome) for outcome in rules) - len(failed)
     names = ", ".join(broken(report))
-    said = f"rules: {len(rules)} judged, {f'broken: {names}' if names else 'none is broken'}"
-    return said + (f"; not judged: {', '.join(failed)}" if failed else "")
+    parts = [
+        f"rules: {len(rules) - idle - len(failed)} judged",
+        f"broken: {names}" if names else "none is broken",
+        f"{idle} had nothing to judge" if idle else "",
+        f"failed: {', '.join(failed)}" if failed else "",
+    ]
+    return "; ".join(filter(None, parts))
 
 
 def pages(report: Report) -> str:
