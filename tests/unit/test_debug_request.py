@@ -305,6 +305,17 @@ def test_what_cannot_be_judged_by_is_refused(debug, profile, message):
         watching.of(settings, PLACE)
 
 
+@pytest.mark.parametrize(
+    "parameters", [{"Overfit": {"patience": "x"}}, {"Over": {"patience": "3"}}]
+)
+def test_awss_evaluator_is_sent_nothing_that_is_wrong(parameters):
+    """
+    It would say so minutes later, in the log of a processing job.
+    """
+    with pytest.raises(RuleError, match=r"\[debug\]"):
+        by_aws(parameters=parameters)
+
+
 def test_a_rule_of_ones_own_is_not_sent_to_awss_image():
     """
     It has AWS's rules and no others.
