@@ -4,11 +4,11 @@ import base64
 import hashlib
 import math
 import re
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 
-from kennel.pages.charts import COLOURS
+from kennel.pages.charts import COLOURS, KINDS
 from kennel.pages.page import asset, page
 
 STYLE = asset("page.css")
@@ -60,6 +60,17 @@ def test_colours_have_equal_steps_and_contrast(theme):
     assert max(steps) < 1.25 * min(steps)
     assert lightness in (sorted(lightness), sorted(lightness, reverse=True))
     assert min(contrast(colour, theme["card"]) for colour in ramp) >= 3
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_colours_without_an_order_are_told_apart(theme):
+    """
+    Each from each by about a tenth of OKLab's lightness, and from the page by a contrast of 3.
+    """
+    kinds = [theme[f"k{i}"] for i in range(KINDS)]
+
+    assert min(math.dist(oklab(a), oklab(b)) for a, b in combinations(kinds, 2)) > 0.095
+    assert min(contrast(colour, theme["card"]) for colour in kinds) >= 3
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from kennel.pages.scales import categories, linear, logarithmic, reverse_logarithmic
+from kennel.pages.scales import categories, elapsed, linear, logarithmic, reverse_logarithmic
 
 
 def labels(scale):
@@ -106,3 +106,20 @@ def test_a_logarithm_of_nothing_is_refused(scale, low, high):
     """
     with pytest.raises(ValueError, match="scale"):
         scale(low, high)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        pytest.param(0.02, ["0 s", "5 ms", "10 ms", "15 ms", "20 ms"], id="instant"),
+        pytest.param(67, ["0 s", "15 s", "30 s", "45 s", "1 min"], id="a-minute"),
+        pytest.param(5000, ["0 s", "30 min", "1 h"], id="an-hour-and-more"),
+        pytest.param(86400 * 3, ["0 s", "1 d", "2 d", "3 d"], id="days"),
+        pytest.param(0, ["0 s", "100 ms", "200 ms", "300 ms", "400 ms", "500 ms"], id="none"),
+    ],
+)
+def test_ticks_of_a_clock_are_those_of_a_clock(seconds, expected):
+    """
+    A quarter of a minute or of an hour, not 20 % of 67 s.
+    """
+    assert labels(elapsed(seconds)) == expected

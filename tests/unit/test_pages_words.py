@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from kennel.pages.words import counted, duration, listed, moment, number
+from kennel.pages.words import amount, counted, duration, fine, listed, moment, number, percent
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,8 @@ from kennel.pages.words import counted, duration, listed, moment, number
         (0.031234567, "0.03123"),
         (0.000015, "1.5e-5"),
         (123456789, "1.235e8"),
+        (1650.25, "1650"),
+        (12345.6, "12350"),
         (-0.5, "-0.5"),
         (float("nan"), "not a number"),
         (float("-inf"), "-infinite"),
@@ -65,3 +67,54 @@ def test_words_agree_with_their_count():
     """
     assert [counted(1, "trial"), counted(1200, "trial")] == ["1 trial", "1,200 trials"]
     assert [listed([]), listed(["a"]), listed(["a", "b", "c"])] == ["", "a", "a, b and c"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0 s"),
+        (3.4e-9, "3.4 ns"),
+        (0.00034, "340 µs"),
+        (0.01234, "12.3 ms"),
+        (-1.3, "-1.3 s"),
+        (59.94, "59.9 s"),
+        (200, "3 min 20 s"),
+        (float("nan"), "not a number"),
+    ],
+)
+def test_short_times_have_three_digits(seconds, expected):
+    """
+    In the unit that leaves the fewest zeros.
+    """
+    assert fine(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0, "0 %"),
+        (1, "100 %"),
+        (0.414, "41 %"),
+        (0.0996, "10 %"),
+        (0.0321, "3.2 %"),
+        (0.0004, "0.04 %"),
+        (1e-9, "below 0.01 %"),
+    ],
+)
+def test_shares_have_two_digits(share, expected):
+    """
+    What is not nothing is not called 0.
+    """
+    assert percent(share) == expected
+
+
+def test_amounts_are_in_powers_of_a_thousand():
+    """
+    Bytes, as rates and sizes of files are given.
+    """
+    assert [amount(size) for size in (0, 999, 12_345, 3.4e9)] == [
+        "0 B",
+        "999 B",
+        "12.3 kB",
+        "3.4 GB",
+    ]

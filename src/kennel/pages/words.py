@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 
 SIGNIFICANT = 4
+LEAST_SHARE = 0.00005  # that two digits behind the point show
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 
 
@@ -17,6 +18,8 @@ def number(value: float, digits: int = SIGNIFICANT) -> str:
         return str(int(value))
     text = f"{value:.{digits}g}"
     mantissa, e, power = text.partition("e")
+    if e and 1 <= abs(value) < 10**6:
+        return str(int(float(text)))
     return f"{mantissa}e{int(power)}" if e else mantissa
 
 
@@ -45,9 +48,11 @@ def fine(seconds: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a fraction as a percentage: 41 %, 3.2 %, 0.04 %."""
+    """Return a fraction as a percentage: 41 %, 3.2 %, 0.04 %; what is less is said to be."""
     if not math.isfinite(share):
         return number(share)
+    if 0 < abs(share) < LEAST_SHARE:
+        return "below 0.01 %"
     digits = 0 if abs(share) >= 0.0995 or not share else 1 if abs(share) >= 0.00095 else 2  # noqa: PLR2004 - two digits are read
     return f"{share * 100:.{digits}f} %"
 

@@ -30,11 +30,11 @@ LOOKS: Mapping[str, tuple[str, str]] = {
     phase.OPTIMIZER: ("optimizer", "k3"),
     phase.METRICS: ("metrics", "k9"),
     phase.EXCHANGE: ("waiting for other hosts", "k1"),
-    phase.DEBUG: ("debugger", "k8"),
+    phase.DEBUG: ("debugger", "k4"),
     phase.EVALUATION: ("evaluation", "k2"),
-    phase.CHECKPOINT: ("checkpoint", "k4"),
+    phase.CHECKPOINT: ("checkpoint", "k6"),
     phase.EXPORT: ("export", "k7"),
-    phase.REPORT: ("report", "k3"),
+    phase.REPORT: ("report", "k7"),
     phase.OTHER: ("other", "k9"),
 }
 # From the ground up: what trains, then what it waits for, then what is beside it.
