@@ -65,9 +65,10 @@ def run():
         spend(end)
         timeline = Timeline(START, at + 0.1, tuple(spans), tuple(taken), steps_taken=steps)
         times = tuple(START + second / 2 for second in range(int(at * 2)))
+        count = int(known.get("cores", 4)) if busy else 0
         cores = tuple(
-            Series("cpu", f"cpu{n}", "CPUUtilization", "algo-1", times, (25 * busy,) * len(times))
-            for n in range(4 if busy else 0)
+            Series("cpu", f"cpu{n}", "CPUUtilization", "algo-1", times, (level,) * len(times))
+            for n, level in enumerate([100 * (busy or 0) / max(count, 1)] * count)
         )
         defaults = {"workers": 0, "cores": 4.0, "batch_size": 32, "train": 3000, "valid": 300}
         described = Run(**{"epochs_done": epochs, **defaults, **known})
@@ -147,9 +148,19 @@ def test_readers_that_would_take_the_cores_from_the_model_are_not_advised(run):
     (finding,) = judged("Dataloader", run(phases=waiting, cores=2.0, busy=1.9, **large)).findings
 
     assert finding.settings == {}
-    assert "1.9 of 2 cores are busy" in finding.advice
+    assert "1.9 of 2 cores are busy, so more workers would hold it up" in finding.advice
     assert "pictures of 3000 x 2000 px are decoded for 224 px" in finding.advice
     assert "a shorter side of 448 px they have 20 times fewer pixels" in finding.advice
+
+
+def test_readers_that_gain_next_to_nothing_are_not_advised(run):
+    """
+    On two cores, half idle: to read beside the model takes it nearly what it would wait.
+    """
+    found = judged("Dataloader", run(phases={**USUAL, "data": 0.02}, cores=2.0, busy=1.0))
+
+    assert found.findings[0].settings == {}
+    assert "the model computes on the same 2 cores" in found.findings[0].advice
 
 
 def test_readers_enough_and_waiting_all_the_same_is_found(run):

@@ -13,6 +13,7 @@ Advice = tuple[str, Mapping[str, str]]  # a sentence, and the hyperparameters th
 WAITS = 0.1  # of the steps' time: what is worth telling of
 ROOM = 80  # per cent of a GPU's memory that a larger batch may come to
 MOST_TIMES = 8  # a batch this many times as large trains differently
+BUSY = 0.75  # of the cores: so many are taken, whatever takes them
 LARGER = 2  # times the side that is trained on: enough for a stored picture
 WORTH_SHRINKING = 1.5  # times as many pixels
 VIEWS = {"none": 1, "flip": 2}  # augmentations that have so many outcomes
@@ -32,14 +33,14 @@ def for_waiting(found: Loading, evidence: Evidence) -> Advice:
             f"set workers to {wanted}: up to {gain:.1f} times as fast",
             {"workers": str(wanted)},
         )
-    smaller = _smaller_pictures(evidence)
-    if found.busy and found.cores and found.busy > found.cores / 2:
-        text = (
-            f"{found.busy:.1f} of {found.cores:g} cores are busy, so more workers would take them "
-            f"from the model: {smaller}; or take a machine with more cores"
-        )
-        return text, {}
-    return f"look at the disk or the network that the pictures come from; {smaller}", {}
+    smaller, cores = _smaller_pictures(evidence), found.cores or 0
+    if found.busy and found.busy > BUSY * cores:
+        why = f"{found.busy:.1f} of {cores:g} cores are busy"
+    elif wanted > now and not found.on_gpu:
+        why = f"the model computes on the same {cores:g} cores"
+    else:
+        return f"look at the disk or the network that the pictures come from; {smaller}", {}
+    return f"{why}, so more workers would hold it up: {smaller}; or take more cores", {}
 
 
 def _smaller_pictures(evidence: Evidence) -> str:

@@ -93,14 +93,14 @@ def of(evidence: Evidence) -> Loading | None:
     run = evidence.run
     processes = run.processes or 1
     here = max(1, processes // (run.hosts or 1))
-    cores, busy = run.cores or _sampled_cores(evidence), samples.busy_cores(evidence)
+    cores, busy = run.cores or _sampled_cores(evidence), samples.busy_share(evidence)
     pictures = steps * run.batch_size / processes if run.batch_size else None
     return Loading(
         kept_waited_s * scale,
         kept_s * scale,
         run.workers,
         cores and cores / here,
-        busy and busy / here,
+        cores and busy and cores * busy / here,
         samples.has_gpu(evidence),
         run.read_s * pictures if run.read_s and pictures else None,
     )

@@ -87,13 +87,13 @@ def average(found: Sequence[Series]) -> Series:
     return replace(found[0], name="", times=times, values=values)
 
 
-def busy_cores(evidence: Evidence) -> float | None:
-    """Return how many cores were busy on average while training, of the first node."""
+def busy_share(evidence: Evidence) -> float | None:
+    """Return how busy the cores of the first node were on average while training, 0…1."""
     cores = of(evidence, CPU, training(evidence))
     if not cores:
         return None
     first = by_node(cores)[cores[0].node]
-    return sum(quantiles.mean(core.values) for core in first) / 100
+    return quantiles.mean([quantiles.mean(core.values) for core in first]) / 100
 
 
 def windows(values: Sequence[float], size: int) -> Iterator[Sequence[float]]:
