@@ -93,6 +93,20 @@ def test_a_file_that_is_open_for_writing_waits(checkpoints, objects):
     assert stored(objects) == {"checkpoints/last.pt": "half and half"}
 
 
+def test_files_are_stored_in_the_order_in_which_they_were_written(checkpoints, objects):
+    """
+    Who finds one in S3 finds there what it refers to: an index comes after its events.
+    """
+    for age, name in enumerate(("a-index", "z-events", "m-events")):
+        (checkpoints.folder / name).touch()
+        os.utime(checkpoints.folder / name, (1000 - age, 1000 - age))
+    checkpoints.sync(ended=True)
+
+    keys = objects.keys("bucket")
+    by_time = sorted(keys, key=lambda key: objects.head("bucket", key).modified_ns)
+    assert [key.rpartition("/")[2] for key in by_time] == ["m-events", "z-events", "a-index"]
+
+
 @pytest.mark.parametrize("after_s", [0.05, 0.11, 0.17, 0.23])
 def test_a_script_that_is_killed_leaves_no_torn_checkpoint(
     checkpoints, objects, writer, tmp_path, after_s

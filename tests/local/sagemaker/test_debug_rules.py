@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from functools import partial
 
 import pytest
 from botocore.exceptions import ClientError
@@ -65,18 +66,19 @@ class LargeLoss(Rule):
                 return True
         return False
 """
-# Saves a file in each of its lives, as a hook would, and ends by itself in the second.
+# Saves a file in each of its lives, as a hook would; on Spot it has two.
 SAVES = """
 import os, signal, sys, time
 base = os.environ["SAGEMAKER_BASE_DIR"]
 life = 1 + os.path.exists(base + "/checkpoints/first")
 os.makedirs(base + "/output/tensors")
-for path in (f"/output/tensors/{life}", "/checkpoints/first"):
-    open(base + path, "w").close()
+open(base + f"/output/tensors/{life}", "w").close()
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-print(f"life={life}")
-while life < 2:
-    time.sleep(0.01)
+if os.path.exists(base + "/checkpoints"):
+    open(base + "/checkpoints/first", "w").close()
+    print(f"life={life}")
+    while life < 2:
+        time.sleep(0.01)
 """
 DRAWS = """
 import json, os
@@ -159,6 +161,21 @@ def stored(s3, bucket):
 
 
 @pytest.fixture
+def hook(bucket):
+    """A hook's configuration, of a program that needs none."""
+    return {"S3OutputPath": f"s3://{bucket}/watched"}
+
+
+@pytest.fixture
+def interrupted(submit, printed, on_spot, interrupt, hook):
+    """A job on Spot that saves a file as a hook does, is interrupted, and saves another."""
+    name = submit(SAVES, **on_spot(), DebugHookConfig=hook)
+    printed(name, "life=1")
+    interrupt(name)
+    return name
+
+
+@pytest.fixture
 def gate(tmp_path):
     """A file that a job waits for, where it is told to."""
     return tmp_path / "gate"
@@ -191,6 +208,40 @@ def test_a_rule_that_finds_something_stops_the_job(watched, finished, statuses, 
     outcome = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     assert outcome["Violations"] > 0
     assert outcome["Findings"][0]["value"] < 1e-7
+
+
+def test_a_job_that_hangs_is_stopped(watched, judged, gate):
+    """
+    StalledTrainingRule sees that nothing is saved any more, and has a parameter of its own for it.
+    """
+    stalled = rule("StalledTrainingRule", threshold="1", stop_training_on_fire="True")
+    name = watched(stalled, steps=2, gate=gate)
+
+    assert judged(name) == ("Stopped", {"StalledTrainingRule": "IssuesFound"})
+
+
+@pytest.fixture
+def created_anew(submit, finished, sagemaker, until, hook):
+    """Create a job that runs on in place of one of its name, which has saved and was deleted."""
+
+    def create(name):
+        finished(submit(SAVES, TrainingJobName=name, DebugHookConfig=hook))
+        sagemaker.delete_training_job(TrainingJobName=name)
+        submit("import time; time.sleep(60)", TrainingJobName=name, DebugHookConfig=hook)
+        described = partial(sagemaker.describe_training_job, TrainingJobName=name)
+        until(lambda: described()["SecondaryStatus"] == "Training")
+
+    return create
+
+
+def test_an_earlier_job_of_the_name_does_not_end_its_tensors(created_anew, stored, unique):
+    """
+    A job that is created anew has not ended when it starts.
+    """
+    name = unique("again")
+    created_anew(name)
+
+    assert stored(name) == ["1"]
 
 
 def test_tensors_are_stored_while_the_job_runs(watched, finished, stored, until, gate):
@@ -282,27 +333,13 @@ def test_what_is_for_tensorboard_is_stored(submit, finished, s3, bucket):
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"curves"
 
 
-@pytest.fixture
-def interrupted(submit, printed, on_spot, interrupt):
-    """A job on Spot that has saved something, is interrupted, and saves something else."""
-
-    def start(**changes):
-        name = submit(SAVES, **on_spot(), **changes)
-        printed(name, "life=1")
-        interrupt(name)
-        return name
-
-    return start
-
-
-def test_tensors_of_an_interrupted_job_stay(interrupted, finished, stored, bucket):
+def test_tensors_of_an_interrupted_job_stay(interrupted, finished, stored):
     """
     Those of all attempts are in S3; they end when the job does, not when its instances go.
     """
-    name = interrupted(DebugHookConfig={"S3OutputPath": f"s3://{bucket}/watched"})
-    finished(name)
+    finished(interrupted)
 
-    assert sorted(stored(name)) == ["1", "2", "training_job_end.ts"]
+    assert sorted(stored(interrupted)) == ["1", "2", "training_job_end.ts"]
 
 
 class TestARuleOfAKilledServer:

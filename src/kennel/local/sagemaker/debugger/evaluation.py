@@ -25,12 +25,15 @@ from kennel.local.sagemaker.record import Closing
 from kennel.local.sagemaker.training.record import Record
 from kennel.local.wire.errors import ApiError
 from kennel.rules import configuration, keeping
+from kennel.rules.configuration import Configuration
 from kennel.rules.outcome import Outcome
+from kennel.rules.parameters import TRUE
 
 LONGEST_S = 120  # that the rules may take after the training has ended
 POLL_S = 0.1
 MAX_STARTS = 3  # of an evaluator that is killed from outside
 KILLED = 128  # an exit code above it is that of a signal
+STOP_ON_FIRE = "stop_training_on_fire"  # of StalledTrainingRule
 NO_TENSORS = (
     "ClientError: No debugging data was saved by the training job: nothing is under {uri}. Has the"
     " program a hook, and does it save to DebugHookConfig's LocalPath?"
@@ -99,7 +102,7 @@ class Evaluation:
         found, moment, job = self._outcomes(), now(), self.record.read()
         if statuses.updated(job, DEBUG_RULES, found, moment) != job:
             self.record.change(lambda job: statuses.updated(job, DEBUG_RULES, found, moment))
-        stoppers = {one.name for one in configuration.read(self._rules()) if one.stops}
+        stoppers = {one.name for one in configuration.read(self._rules()) if stops(one)}
         violated = [one.name for one in found if one.is_violated and one.name in stoppers]
         if violated:
             self.record.change(lambda job: statuses.stopped_by(job, violated[0], moment))
@@ -183,6 +186,11 @@ class Evaluation:
         """Leave nothing of the evaluators on this machine."""
         for evaluator in self.evaluators:
             self.runtime.remove(evaluator.launch_id)
+
+
+def stops(rule: Configuration) -> bool:
+    """Return whether a rule that finds something stops the job: by its action, or a parameter."""
+    return rule.stops or rule.parameters.get(STOP_ON_FIRE, "").lower() in TRUE
 
 
 def was_killed(state: State) -> bool:
