@@ -3,7 +3,8 @@ The profiler's rules: AWS's names and parameters, judged from what a run has lef
 
   rule          what a rule is
   samples       which samples of the machine are looked at, and how they are put beside each other
-  utilisation   LowGPUUtilization, BatchSize, LoadBalancing
+  utilisation   LowGPUUtilization, BatchSize
+  balance       LoadBalancing
   bottlenecks   CPUBottleneck, IOBottleneck
   memory        GPUMemoryIncrease
   loop          Dataloader, MaxInitializationTime
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from kennel.errors import RuleError
 from kennel.profiling.evidence import Evidence
-from kennel.profiling.rules import bottlenecks, loop, memory, steps, summaries, utilisation
+from kennel.profiling.rules import balance, bottlenecks, loop, memory, steps, summaries, utilisation
 from kennel.profiling.rules.rule import Rule
 from kennel.rules import configuration, parameters
 from kennel.rules.configuration import Configuration
@@ -31,6 +32,7 @@ RULES: Mapping[str, Rule] = {
     rule.name: rule
     for rule in (
         *utilisation.RULES,
+        *balance.RULES,
         *bottlenecks.RULES,
         *memory.RULES,
         *loop.RULES,

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from kennel.profiling.evidence import Evidence
 from kennel.profiling.rules import advice, samples
-from kennel.profiling.rules.rule import SCAN, Judgement, Rule, Values, percent
-from kennel.profiling.rules.utilisation import NO_GPU, PATIENCE, too_short
+from kennel.profiling.rules.rule import PATIENCE, SCAN, Judgement, Rule, Values, percent
+from kennel.profiling.rules.samples import NO_GPU, too_short
 from kennel.profiling.system import Series
 from kennel.rules.outcome import Finding
 

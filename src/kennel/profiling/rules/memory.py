@@ -6,9 +6,17 @@ from dataclasses import replace
 from kennel.profiling import quantiles
 from kennel.profiling.evidence import Evidence
 from kennel.profiling.rules import samples
-from kennel.profiling.rules.rule import GIVEN, SCAN, Judgement, Rule, Values, count, percent
-from kennel.profiling.rules.samples import Stretch
-from kennel.profiling.rules.utilisation import NO_GPU, PATIENCE, too_short
+from kennel.profiling.rules.rule import (
+    GIVEN,
+    PATIENCE,
+    SCAN,
+    Judgement,
+    Rule,
+    Values,
+    count,
+    percent,
+)
+from kennel.profiling.rules.samples import NO_GPU, Stretch, too_short
 from kennel.profiling.system import Series
 from kennel.rules.outcome import Finding
 

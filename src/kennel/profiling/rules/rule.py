@@ -27,6 +27,11 @@ def count(name: str, default: int, help_: str, low: int = 0) -> Parameter:
     return Parameter(name, default, help_, low=low)
 
 
+PATIENCE = count(
+    "patience", 20, "samples of the training that are needed (AWS: 1000, as it has no phases)"
+)
+
+
 @dataclass(frozen=True)
 class Judgement:
     """

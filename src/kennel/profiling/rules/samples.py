@@ -18,6 +18,7 @@ from kennel.profiling.system import Series
 CPU, IO_WAIT = system.UTILIZATION, system.IO_WAIT
 GPU, GPU_MEMORY = system.GPU_UTILIZATION, system.GPU_MEMORY
 
+NO_GPU = "no GPU was sampled: the model computes on the cores"
 MOST_INSTANTS = 20_000  # looked at of a long run, evenly spaced
 
 
@@ -101,6 +102,15 @@ def windows(values: Sequence[float], size: int) -> Iterator[Sequence[float]]:
     count = max(1, len(values) // size)
     for number in range(count):
         yield values[number * size : None if number == count - 1 else (number + 1) * size]
+
+
+def too_short(found: Sequence[Series], patience: int) -> str:
+    """Return why there is nothing to judge."""
+    most = max(len(series.values) for series in found)
+    return (
+        f"{most} samples of the training, and more than {patience} are needed: "
+        "a longer run, or a shorter profile-interval-ms"
+    )
 
 
 def _finite(series: Series) -> Series:

@@ -1,20 +1,15 @@
-"""The rules about how much a GPU does: LowGPUUtilization, BatchSize, LoadBalancing."""
+"""The rules about how much a GPU does: LowGPUUtilization and BatchSize."""
 
 from collections.abc import Sequence
-from itertools import combinations
 
 from kennel.profiling import quantiles
 from kennel.profiling.evidence import Evidence
 from kennel.profiling.rules import advice, samples
-from kennel.profiling.rules.rule import SCAN, Judgement, Rule, Values, count, percent
+from kennel.profiling.rules.rule import PATIENCE, SCAN, Judgement, Rule, Values, count, percent
+from kennel.profiling.rules.samples import NO_GPU, too_short
 from kennel.profiling.system import Series
 from kennel.rules.outcome import Finding
-from kennel.rules.parameters import Parameter
 
-NO_GPU = "no GPU was sampled: the model computes on the cores"
-PATIENCE = count(
-    "patience", 20, "samples of the training that are needed (AWS: 1000, as it has no phases)"
-)
 WINDOW = count("window", 500, "samples whose quantiles are taken together", low=1)
 
 
@@ -109,14 +104,17 @@ def batch_size(evidence: Evidence, values: Values) -> Judgement:
     if not ready:
         return Judgement(reason=too_short(gpus, values["patience"]))
     memory_of = {(series.node, series.name): series for series in memories}
+    busy = {
+        node: _top(samples.average(found).values, values["window"]) for node, found in cores.items()
+    }
     findings: list[Finding] = []
     details: dict[str, dict[str, dict[str, float]]] = {}
     for gpu in ready:
         used = memory_of.get((gpu.node, gpu.name))
-        if used is None or gpu.node not in cores:
+        if used is None or gpu.node not in busy:
             continue
         tops = {
-            "cpu": _top(samples.average(cores[gpu.node]).values, values["window"]),
+            "cpu": busy[gpu.node],
             "gpu": _top(gpu.values, values["window"]),
             "gpu_memory": _top(used.values, values["window"]),
         }
@@ -151,68 +149,6 @@ def _small(gpu: Series, tops: dict[str, float], evidence: Evidence, values: Valu
     return Finding(subject, problem, text, tops["gpu_memory"], limit, settings=settings)
 
 
-def balance(evidence: Evidence, values: Values) -> Judgement:
-    """Judge LoadBalancing: GPUs beside each other, or else the cores of several hosts."""
-    workers = samples.gpus(evidence)
-    if not workers:
-        cores = samples.by_node(samples.of(evidence, samples.CPU, samples.training(evidence)))
-        workers = tuple(samples.average(found) for found in cores.values())
-    if len(workers) < 2:  # noqa: PLR2004 - a pair is compared
-        return Judgement(reason="there is one worker only: nothing to balance")
-    ready = [worker for worker in workers if len(worker.values) > values["patience"]]
-    if len(ready) < 2:  # noqa: PLR2004 - a pair is compared
-        return Judgement(reason=too_short(workers, values["patience"]))
-    bins = quantiles.bins_for(min(len(worker.values) for worker in ready))
-    counts = {id(worker): quantiles.histogram(worker.values, 0, 100, bins) for worker in ready}
-    apart = [
-        (quantiles.distance(counts[id(one)], counts[id(other)]), one, other)
-        for one, other in combinations(ready, 2)
-    ]
-    far = sorted((pair for pair in apart if pair[0] > values["threshold"]), key=lambda it: -it[0])
-    details: dict[str, dict[str, dict[str, object]]] = {}
-    for worker in ready:
-        place = details.setdefault(worker.node, {"workloads": {}, "distances": {}})
-        place["workloads"][worker.name or "cpu"] = counts[id(worker)]
-    for gap, one, other in apart:
-        details[one.node]["distances"][f"{_name(one)} and {_name(other)}"] = round(gap, 4)
-    return Judgement(
-        datapoints=min(len(worker.values) for worker in ready),
-        violations=len(far),
-        findings=tuple(_unbalanced(pair, values["threshold"]) for pair in far[:10]),
-        details=details,
-    )
-
-
-def _unbalanced(pair: tuple[float, Series, Series], threshold: float) -> Finding:
-    gap, one, other = pair
-    means = {_name(worker): quantiles.mean(worker.values) for worker in (one, other)}
-    busy, idle = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
-    lost = (means[busy] - means[idle]) / 100 * (one.times[-1] - one.times[0])
-    return Finding(
-        f"{_name(one)} and {_name(other)}",
-        f"{busy} is {means[busy]:.0f} % busy and {idle} {means[idle]:.0f} %: "
-        f"their workloads are {gap:.2f} apart",
-        f"give {idle} as much to do as {busy}: equal shares of each batch (kennel's training does "
-        "so: with it, look for another program on the same machine), or fewer of them",
-        gap,
-        threshold,
-        cost_s=lost,
-    )
-
-
-def _name(worker: Series) -> str:
-    return f"{worker.name} of {worker.node}" if worker.name else worker.node
-
-
-def too_short(found: Sequence[Series], patience: int) -> str:
-    """Return why there is nothing to judge."""
-    most = max(len(series.values) for series in found)
-    return (
-        f"{most} samples of the training, and more than {patience} are needed: "
-        "a longer run, or a shorter profile-interval-ms"
-    )
-
-
 RULES = (
     Rule(
         "LowGPUUtilization",
@@ -238,17 +174,5 @@ RULES = (
             SCAN,
         ),
         batch_size,
-    ),
-    Rule(
-        "LoadBalancing",
-        "GPUs (or, without any, hosts) do not have equally much to do",
-        (
-            Parameter(
-                "threshold", 0.5, "distance of two histograms of utilisation", low=0, high=100
-            ),
-            PATIENCE,
-            SCAN,
-        ),
-        balance,
     ),
 )
