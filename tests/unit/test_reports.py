@@ -16,6 +16,7 @@ from kennel.profiling.evidence import Evidence
 from kennel.profiling.timeline import Span, Step, Timeline
 from kennel.reports import comparison, debugger, profiler, writing
 from kennel.reports.phases import shares_over_time
+from kennel.reports.series import by_layer, extremes
 from kennel.rules.outcome import ISSUES, NO_ISSUES, Finding, Outcome
 
 MOST_BYTES = 3_000_000
@@ -88,7 +89,7 @@ PARTS = {
     "one-saved-step": lambda run: run.with_series(steps=1, epochs=1),
     "spoilt": lambda run: run.with_series(spoilt=True),
     "cluster": lambda run: run.with_phases().with_metrics(96, 8, ("algo-1", "algo-2"), 20),
-    "layers": lambda run: run.with_series(layers=2000, spoilt=True),
+    "layers": lambda run: run.with_series(layers=150, spoilt=True),
     "all": lambda run: run.whole(),
 }
 
@@ -313,6 +314,17 @@ def test_a_long_run_makes_no_long_page(left_run):
     assert sizes[0] < 2 * sizes[1] < MOST_BYTES
 
 
+def test_two_thousand_layers_are_shown(left_run):
+    """
+    Several share a row, the page stays small, and the layers furthest from the others are named.
+    """
+    text = debugger.html(left_run().with_series(layers=2000).folder, title="a run")
+
+    assert len(text.encode()) < MOST_BYTES
+    assert "Each row has the strangest values of 17 layers" in text
+    assert "24 layers, those furthest from the others first; 1976 more are nearer" in text
+
+
 def test_two_runs_are_told_apart(left_run):
     """
     How many times as fast, and by which phase.
@@ -430,9 +442,32 @@ def test_saved_steps_are_counted_with_their_distance(left_run):
     (tensors / "collections/000000000/worker_0_collections.json").write_text(json.dumps(names))
     text = pages(run)[1].text
 
-    assert "Steps 10 From, to 0 to 90 Size 10 kB A training step in 10" in text
+    assert "Steps 10 From, to 0 to 90 Size 10 kB Interval every 10 steps" in text
     assert "gradients 2" in text
     assert "biases" not in text
+
+
+def test_layers_stand_in_the_order_of_a_network():
+    """
+    As they are written, unless that is the alphabet: then 2 before 10, and the head last.
+    """
+    alphabet = ["m_classifier.1.weight", "m_features.10.weight", "m_features.2.weight"]
+    other = ["b", "a"]
+
+    assert list(by_layer(dict.fromkeys(alphabet, ()))) == alphabet[::-1]
+    assert list(by_layer(dict.fromkeys(other, ()))) == other
+
+
+def test_many_points_keep_their_extremes():
+    """
+    Of neighbours the least and the greatest; what is no number counts as the greatest.
+    """
+    pairs = [[i, 1.0] for i in range(1000)]
+    pairs[501][1], pairs[777][1], pairs[20][1] = 1e-9, 50.0, float("nan")
+    kept = extremes(pairs, 100)
+
+    assert len(kept) <= 100
+    assert [step for step, value in kept if value != 1.0] == [20, 501, 777]
 
 
 def test_reports_need_the_standard_library_alone():

@@ -175,7 +175,7 @@ def what_was_saved(kept: Saved | None) -> Markup:
         "Size": amount(kept.size),
     }
     if kept.every:
-        known["A training step in"] = f"{kept.every:,}"
+        known["Interval"] = "every step" if kept.every == 1 else f"every {kept.every:,} steps"
     if kept.modes:
         known["By mode"] = listed([f"{count:,} {mode}" for mode, count in kept.modes.items()])
     return section(

@@ -10,6 +10,7 @@ from kennel.pages.tables import Cell, Column, Row, table
 from kennel.pages.words import counted, duration, fine, number
 from kennel.rules.outcome import ERROR, IN_PROGRESS, ISSUES, NO_ISSUES, STOPPED, Finding, Outcome
 
+NO_BREAK = "\u00a0"
 NAMED = 8  # findings of a rule; the others are counted
 
 # How a rule came out → its words and the class of its colour, what matters most first.
@@ -78,14 +79,15 @@ def row(outcome: Outcome, about: str) -> Row:
     """Return a rule's row; what it found is its worst finding's."""
     worst = outcome.findings[0] if outcome.findings else None
     word = result(outcome)
-    parameters = ", ".join(f"{name} {text}" for name, text in outcome.parameters.items())
+    given = outcome.parameters.items()
+    parameters = ", ".join(f"{name} {text}" for name, text in given if text)
     return Row(
         [
             Cell(
                 [named(outcome), element("span", ended(about), class_="note") if about else None],
                 outcome.name,
             ),
-            Cell(marked(LOOKS.get(word, "k9"), word), str(order(outcome))),
+            Cell(marked(LOOKS.get(word, "k9"), word.replace(" ", NO_BREAK)), str(order(outcome))),
             value(worst.value if worst else None),
             value(worst.threshold if worst else None),
             Cell(f"{outcome.violations:,}", outcome.violations),

@@ -38,7 +38,7 @@ class Measure:
 
     Args:
         title: What it is: gradient norm.
-        points: Layer → its points, from the input to the output; none is empty.
+        points: Layer → its points, the network's input first; none is empty.
         middle: Of all layers' values, 1 where there are none above 0.
         low: The least that colours tell apart.
         high: The greatest.
@@ -128,7 +128,6 @@ def overview(found: Measure) -> Markup:
             )
         )
     shared = f"Each row has the strangest values of {together} layers. " if together > 1 else ""
-    broken = any(not isfinite(v) for each in found.points.values() for _, v in each)
     return figure(
         f"{found.title} of every layer",
         heatmap(
@@ -140,8 +139,13 @@ def overview(found: Measure) -> Markup:
         ),
         legend(number(found.low, 2), number(found.high, 2)),
         f"{shared}From the input, above, to the output."
-        + (" What is no number is red." if broken else ""),
+        + (" What is no number is red." if is_broken(found) else ""),
     )
+
+
+def is_broken(found: Measure) -> bool:
+    """Say whether any value is no number."""
+    return any(not isfinite(value) for each in found.points.values() for _, value in each)
 
 
 def most_points(found: Measure) -> int:
@@ -223,6 +227,7 @@ def lines(found: Measure, chosen: Sequence[str]) -> Markup | None:
 
 def listing(found: Measure, order: Sequence[str]) -> Markup:
     """Return what each layer came to, the strangest first."""
+    has_broken = is_broken(found)
     numbers = {name: at for at, name in enumerate(found.points, 1)}
     rows = []
     for name in order[:TABLED]:
@@ -239,7 +244,7 @@ def listing(found: Measure, order: Sequence[str]) -> Markup:
                     Cell(numbers[name], numbers[name]),
                     Cell(name),
                     *cells,
-                    Cell(broken or None, broken or None),
+                    *([Cell(broken or None, broken or None)] if has_broken else []),
                 ],
                 key(found, name),
             )
@@ -248,7 +253,7 @@ def listing(found: Measure, order: Sequence[str]) -> Markup:
         Column("Layer", numeric=True),
         Column("Tensor"),
         *(Column(name, numeric=True) for name in ("First", "Last", "Least", "Most")),
-        Column("No numbers", numeric=True),
+        *([Column("No numbers", numeric=True)] if has_broken else []),
     ]
     left = len(order) - len(rows)
     caption = counted(len(rows), "layer") + ", those furthest from the others first"

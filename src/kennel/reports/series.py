@@ -5,6 +5,7 @@ kennel.debugging writes it from the saved tensors. What of it is missing or malf
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from math import inf, isfinite
@@ -14,6 +15,9 @@ from typing import Any, Self
 FILE = "series.json"
 DRAWN = 200_000  # points of a kind of series, all together; of more, the extremes are kept
 FEWEST = 60  # of one series
+
+DIGITS = re.compile(r"(\d+)")
+HEAD = re.compile(r"(?:^|[._/])(?:classifier|fc|heads?)\.")
 
 Points = tuple[tuple[float, float], ...]
 
@@ -37,7 +41,7 @@ class Drawn:
 
     Args:
         losses: By mode: train, eval.
-        gradient_norms: By layer, from the input to the output.
+        gradient_norms: By layer, in the order of the document.
         weight_update_ratios: The same.
         epochs: In order.
     """
@@ -58,8 +62,8 @@ class Drawn:
             return cls()
         return cls(
             named(document.get("losses")),
-            named(document.get("gradient_norms")),
-            named(document.get("weight_update_ratios")),
+            by_layer(named(document.get("gradient_norms"))),
+            by_layer(named(document.get("weight_update_ratios"))),
             tuple(epoch(each) for each in listed(document.get("epochs")) if isinstance(each, dict)),
         )
 
@@ -71,6 +75,20 @@ def named(document: Any) -> dict[str, Points]:  # noqa: ANN401 - any JSON
     most = max(FEWEST, DRAWN // max(len(document), 1))
     found = {str(name): points(extremes(listed(each), most)) for name, each in document.items()}
     return {name: there for name, there in found.items() if there}
+
+
+def by_layer(found: dict[str, Points]) -> dict[str, Points]:
+    """Return layers in their order, by their names where the document's is the alphabet's."""
+    if list(found) != sorted(found):
+        return found
+    return {name: found[name] for name in sorted(found, key=place)}
+
+
+def place(layer: str) -> tuple[bool, list[tuple[int, str]]]:
+    """Return the place of a layer by its name: numbers as numbers, the head of a network last."""
+    parts = DIGITS.split(layer)
+    order = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    return bool(HEAD.search(layer)), order
 
 
 def points(pairs: Sequence[Any]) -> Points:
