@@ -1,0 +1,418 @@
+"""What each rule says of tensors whose numbers are known, raw and reduced."""
+
+import re
+
+import numpy as np
+import pytest
+
+from kennel.debugging import statistics
+from kennel.debugging.rules import RULES
+from kennel.debugging.rules.judge import Step
+from kennel.rules import debugger
+from kennel.rules.configuration import Configuration
+
+MODES = {"T": "TRAIN", "E": "EVAL", "G": "GLOBAL"}
+
+
+class Numbers:
+    """
+    A trial out of numbers: what the rules ask a trial for, without files.
+
+    Args:
+        steps: (mode, {tensor: value or {statistic: number}}) in order; T, E or G.
+        collections: Name -> pattern.
+    """
+
+    def __init__(self, *steps, **collections):
+        self._saved = [saved for _, saved in steps]
+        self.modes = [MODES[mode] for mode, _ in steps]
+        self._collections = {
+            "weights": r"^(?!gradient|update).*weight",
+            "gradients": "^gradient",
+            "losses": "loss",
+            **collections,
+        }
+
+    def steps(self, mode=None):
+        return [at for at, one in enumerate(self.modes) if mode in (None, one)]
+
+    def mode_step(self, step):
+        return self.modes[:step].count(self.modes[step])
+
+    def saved(self, name):
+        return [at for at, saved in enumerate(self._saved) if name in saved]
+
+    def names(self, collection=None, regex=None):
+        pattern = self._collections.get(collection, "^$") if collection else "."
+        every = sorted({name for saved in self._saved for name in saved})
+        return tuple(n for n in every if re.search(pattern, n) and re.search(regex or ".", n))
+
+    def value(self, name, step):
+        value = self._saved[step].get(name)
+        return None if value is None or isinstance(value, dict) else np.asarray(value)
+
+    def reduction(self, name, step, statistic):
+        value = self._saved[step].get(name)
+        if isinstance(value, dict):
+            return value.get(statistic)
+        return None if value is None else statistics.reduced(np.asarray(value), statistic)
+
+    def wall_time(self, step):
+        return float(self._saved[step]["at"])
+
+
+def said(trial, rule, **parameters):
+    """Return [(subject, training step, value)] of what a rule finds in a trial."""
+    given = {name: str(value) for name, value in parameters.items()}
+    judge = RULES[rule](debugger.values(Configuration(rule, rule, given)), {})
+    found, training = [], 0
+    for number in trial.steps():
+        mode = trial.modes[number]
+        training = training if mode == "EVAL" else trial.mode_step(number)
+        found += judge.at(trial, Step(number, mode, training)).findings
+    found += judge.ended(trial).findings
+    return [(finding.subject, finding.step, finding.value) for finding in found]
+
+
+def names(found):
+    return {subject for subject, _, _ in found}
+
+
+@pytest.mark.parametrize("mean", [pytest.param(9e-8, id="below"), pytest.param(2e-7, id="above")])
+def test_a_gradient_vanishes_below_the_threshold(mean):
+    """
+    By the mean of its absolute values, raw or reduced alike.
+    """
+    raw = Numbers(("T", {"gradient/conv.weight": [mean, -mean]}))
+    reduced = Numbers(("T", {"gradient/conv.weight": {"abs_mean": mean}}))
+
+    expected = [("gradient/conv.weight", 0, mean)] if mean < 1e-7 else []
+    assert said(raw, "VanishingGradient") == said(reduced, "VanishingGradient") == expected
+
+
+def test_a_bias_before_a_batch_norm_has_no_gradient_and_is_well():
+    """
+    What it would do, the BatchNorm takes away; only weights tell.
+    """
+    trial = Numbers(("T", {"gradient/conv.bias": [0.0, 0.0], "gradient/conv.weight": [0.1]}))
+
+    assert said(trial, "VanishingGradient") == said(trial, "AllZero") == []
+
+
+@pytest.mark.parametrize(
+    ("value", "by_default", "only_nan"),
+    [
+        pytest.param([1.0, np.nan], 1, 1, id="nan"),
+        pytest.param([1.0, -np.inf], 1, 0, id="infinity"),
+        pytest.param([1.0, 3e38], 0, 0, id="large"),
+        pytest.param({"abs_max": float("inf")}, 1, 0, id="reduced-infinity"),
+        pytest.param({"l2": float("nan")}, 1, 1, id="reduced-nan"),
+        pytest.param({"variance": float("nan")}, 0, 0, id="variance-of-one-number"),
+    ],
+)
+def test_a_tensor_explodes_to_nan_or_infinity(value, by_default, only_nan):
+    """
+    A variance that is NaN says nothing: one number has none.
+    """
+    trial = Numbers(("T", {"fc.weight": value}))
+
+    assert len(said(trial, "ExplodingTensor")) == by_default
+    assert len(said(trial, "ExplodingTensor", only_nan=True)) == only_nan
+
+
+@pytest.mark.parametrize(
+    ("value", "threshold", "count"),
+    [
+        pytest.param([0.0, 0.0], 100, 1, id="all"),
+        pytest.param([0.0, 1.0], 100, 0, id="half"),
+        pytest.param([0.0, 1.0], 50, 1, id="half-asked-for"),
+        pytest.param({"abs_max": 0.0}, 100, 1, id="reduced-all"),
+        pytest.param({"abs_max": 1.0}, 100, 0, id="reduced-not-all"),
+        pytest.param({"abs_max": 1.0}, 50, 0, id="nobody-can-tell"),
+    ],
+)
+def test_a_tensor_is_zero_by_the_share_of_its_zeros(value, threshold, count):
+    """
+    Of reductions only "all of it" can be told.
+    """
+    trial = Numbers(("T", {"fc.weight": value}))
+
+    assert len(said(trial, "AllZero", threshold=threshold)) == count
+
+
+def test_tensors_are_asked_for_by_collection_or_pattern():
+    """
+    The union of both, biases too when they are named; patterns stand with commas, but in braces.
+    """
+    zero = {"a.bias": [0.0], "bb.weight": [0.0], "c.weight": [0.0]}
+    trial = Numbers(("T", zero), mine="^a")
+
+    assert names(said(trial, "AllZero", collection_names="mine")) == {"a.bias"}
+    asked_for = said(trial, "AllZero", collection_names="mine", tensor_regex="^c, ^b{1,2}\\.")
+    assert names(asked_for) == {"a.bias", "bb.weight", "c.weight"}
+
+
+def test_a_layer_is_dead_when_over_half_of_its_relus_are_at_two_steps_running():
+    """
+    One batch has not every class in it. The share of each unit is over pictures and positions.
+    """
+    dead = np.zeros((4, 4, 2, 2))
+    dead[:, 0] = 1
+    once = Numbers(("T", {"relu_output_0": dead}), ("T", {"relu_output_0": np.ones((4, 4, 2, 2))}))
+    twice = Numbers(("T", {"relu_output_0": dead}), ("T", {"relu_output_0": dead}))
+    shares = [1.0, 0.0, 0.009, 0.5]
+    ours = Numbers(*[("T", {"active/l.2_output_0": shares})] * 2)
+
+    assert said(once, "DeadRelu") == []
+    assert said(twice, "DeadRelu") == [("relu_output_0", 1, 75.0)]
+    assert said(ours, "DeadRelu") == []
+    assert said(ours, "DeadRelu", threshold_layer=49) == [("l.2_output_0", 1, 50.0)]
+    assert said(ours, "DeadRelu", threshold_layer=49, tensor_regex="^other") == []
+
+
+@pytest.mark.parametrize(
+    ("value", "stuck"),
+    [
+        pytest.param([[20.0, 0.0], [30.0, 0.0]], [], id="half"),
+        pytest.param([[20.0, -24.0], [30.0, -25.0]], [100.0], id="all"),
+        pytest.param({"min": 17.5, "max": 90.0}, [100.0], id="reduced-all"),
+        pytest.param({"min": -2.0, "max": 3.0}, [], id="reduced-none"),
+        pytest.param({"min": -90.0, "max": 90.0}, [], id="nobody-can-tell"),
+    ],
+)
+def test_a_sigmoid_is_saturated_beyond_both_thresholds(value, stuck):
+    """
+    By unit, which is the second dimension; a tanh has thresholds of its own.
+    """
+    trial = Numbers(("T", {"sigmoid_input_0": value}))
+
+    assert [found for _, _, found in said(trial, "SaturatedActivation")] == stuck
+
+
+def test_tanh_is_saturated_earlier_than_sigmoid():
+    """
+    At 10 a tanh is, a sigmoid is not.
+    """
+    trial = Numbers(("T", {"tanh_input_0": [[10.0]], "sigmoid_input_0": [[10.0]]}))
+
+    assert names(said(trial, "SaturatedActivation")) == {"tanh_input_0"}
+
+
+def test_a_tensor_is_unchanged_within_the_tolerances_of_numpy():
+    """
+    Over the last three steps that have it; of reductions only when they are equal.
+    """
+
+    def three(*values):
+        return Numbers(*[("T", {"fc.weight": value}) for value in values])
+
+    assert said(three([1.0], [1.0 + 1e-6], [1.0]), "UnchangedTensor") == [("fc.weight", 2, 0.0)]
+    assert said(three([1.0], [1.0], [1.0 + 1e-4]), "UnchangedTensor") == []
+    assert said(three([1.0], [1.0 + 1e-4], [1.0]), "UnchangedTensor", rtol=1e-3)
+    assert said(three([np.nan], [np.nan], [np.nan]), "UnchangedTensor") == []
+    assert said(three([np.nan], [np.nan], [np.nan]), "UnchangedTensor", equal_nan=True)
+    assert said(three({"l2": 1.0}, {"l2": 1.0}, {"l2": 1.0}), "UnchangedTensor")
+    assert said(three({"l2": 1.0}, {"l2": 1.0 + 1e-7}, {"l2": 1.0}), "UnchangedTensor") == []
+    assert said(three([1.0], [1.0]), "UnchangedTensor", num_steps=2)
+
+
+def test_an_update_is_too_large_at_once():
+    """
+    By l2 norms of the change and of the weight before it.
+    """
+    trial = Numbers(("T", {"fc.weight": [3.0, 4.0]}), ("T", {"fc.weight": [63.0, 84.0]}))
+
+    ((subject, step, value),) = said(trial, "WeightUpdateRatio")
+
+    assert (subject, step) == ("fc.weight", 1)
+    assert value == pytest.approx(100 / 5)
+
+
+def test_an_update_is_too_small_when_it_stays_so():
+    """
+    At five saved steps running: a schedule ends at next to nothing.
+    """
+
+    def run(ratios):
+        saved = [{"fc.weight": {"l2": 1.0}, "update/fc.weight": [ratio]} for ratio in ratios]
+        return Numbers(*[("T", each) for each in saved])
+
+    assert said(run([1e-9] * 4), "WeightUpdateRatio") == []
+    assert said(run([1e-9] * 4 + [1e-3] + [1e-9] * 4), "WeightUpdateRatio") == []
+    assert names(said(run([1e-9] * 5), "WeightUpdateRatio")) == {"fc.weight"}
+
+
+def test_a_loss_has_to_fall_from_evaluation_to_evaluation():
+    """
+    A rise beyond the allowed percent is told at once, a standstill the second time.
+    """
+
+    def evaluations(*losses):
+        train = [("T", {})] * 10
+        steps = [[*train, ("E", {"loss": loss})] for loss in losses]
+        return Numbers(*[step for block in steps for step in block])
+
+    assert said(evaluations(1.0, 0.9, 0.8), "LossNotDecreasing") == []
+    assert said(evaluations(1.0, 1.04, 0.8, 0.83), "LossNotDecreasing") == []
+    assert said(evaluations(1.0, 1.0, 1.0), "LossNotDecreasing") == [("loss", 29, 0.0)]
+    ((_, step, value),) = said(evaluations(1.0, 1.1), "LossNotDecreasing")
+    assert (step, value) == (19, pytest.approx(10))
+    assert said(evaluations(1.0, 1.1), "LossNotDecreasing", increase_threshold_percent=20) == []
+    assert said(evaluations(1.0, 0.9, 0.8), "LossNotDecreasing", diff_percent=30)
+
+
+def test_single_training_losses_are_noise():
+    """
+    Without evaluations, means of several are held against one another, beyond their error.
+    """
+    noise = [0.3, -0.2, 0.1, -0.3, 0.2] * 12
+    falling = [("G", {"loss": 3 - 0.04 * at + each}) for at, each in enumerate(noise)]
+    flat = [("G", {"loss": 3 + each}) for each in noise]
+
+    assert said(Numbers(*falling), "LossNotDecreasing") == []
+    assert names(said(Numbers(*flat), "LossNotDecreasing")) == {"loss"}
+
+
+def epochs(*pairs):
+    """A trial of epochs, each of two training losses and one evaluation."""
+    steps = [
+        [("T", {"loss": train}), ("T", {"loss": train}), ("E", {"loss": valid})]
+        for train, valid in pairs
+    ]
+    return Numbers(*[step for block in steps for step in block])
+
+
+def test_overfit_is_a_validation_loss_behind_and_no_longer_falling():
+    """
+    For more evaluations than the patience.
+    """
+    behind = epochs((1.0, 1.5), (0.5, 1.6), (0.4, 1.7))
+
+    assert said(behind, "Overfit") == [("losses", 5, pytest.approx((1.7 - 0.4) / 0.4))]
+    assert len(said(behind, "Overfit", patience=0)) == 2
+    assert said(behind, "Overfit", patience=2) == []
+    assert said(behind, "Overfit", ratio_threshold=5) == []
+    assert said(epochs((1.0, 1.5), (0.5, 1.4), (0.4, 1.3)), "Overfit") == []
+
+
+def test_overtraining_is_a_loss_that_no_longer_falls():
+    """
+    By delta, for more epochs than the patience of either loss.
+    """
+    flat = epochs(*[(1.0, 1.0)] * 13)
+
+    assert names(said(flat, "Overtraining")) == {"training loss", "validation loss"}
+    assert names(said(epochs(*[(1.0, 1.0)] * 8), "Overtraining")) == {"training loss"}
+    assert said(epochs(*[(1.0, 1.0)] * 6), "Overtraining") == []
+    falling = epochs(*[(1 - 0.02 * at, 1 - 0.02 * at) for at in range(20)])
+    assert said(falling, "Overtraining") == []
+    assert said(falling, "Overtraining", delta=0.2)
+
+
+@pytest.mark.parametrize(
+    ("losses", "found"),
+    [
+        pytest.param([None] * 10, True, id="without-losses"),
+        pytest.param([2.0] * 10, True, id="that-stand-still"),
+        pytest.param([2.0 - 0.1 * at for at in range(10)], False, id="that-fall"),
+    ],
+)
+def test_inputs_of_very_different_size_are_bad_where_the_loss_agrees(losses, found):
+    """
+    A trained backbone has them too, and learns.
+    """
+    inputs = {"a.relu_input_0": [0.0, 1.0], "b.ReLU_input_0": [0.0, 4.0]}
+    trial = Numbers(
+        *[("T", inputs if loss is None else {**inputs, "loss": loss}) for loss in losses]
+    )
+
+    expected = [("b.ReLU_input_0", 0, 16.0)] if found else []
+    assert said(trial, "PoorWeightInitialization") == expected
+    assert said(trial, "PoorWeightInitialization", threshold=20) == []
+
+
+def test_narrow_gradients_are_bad_only_where_the_loss_does_not_fall():
+    """
+    From the 5th to the 95th percentile, of the value or of what the hook has saved.
+    """
+
+    def run(gradient, losses):
+        return Numbers(*[("T", {**gradient, "loss": loss}) for loss in losses])
+
+    raw = {"gradient/fc.weight": np.linspace(0, 0.0005, 101)}
+    ours = {"gradient/fc.weight": {"l2": 1.0}, "percentiles/gradient/fc.weight": [0.0, 0.00045]}
+    flat, falling = [2.0] * 10, [2.0 - 0.1 * at for at in range(10)]
+
+    for gradient in (raw, ours):
+        ((subject, _, width),) = said(run(gradient, flat), "PoorWeightInitialization")
+        assert (subject, width) == ("gradient/fc.weight", pytest.approx(0.00045))
+        assert said(run(gradient, falling), "PoorWeightInitialization") == []
+
+
+def test_classes_are_counted_before_they_are_judged():
+    """
+    Not before ``samples`` labels; predictions by the last evaluation alone.
+    """
+
+    def labelled(mode, labels, predictions):
+        return mode, {"labels": np.array(labels), "predictions": np.array(predictions)}
+
+    rare = [0] * 11 + [1]
+    trial = Numbers(
+        labelled("T", rare, rare),
+        labelled("E", [0, 1, 1, 1], [1, 0, 0, 0]),
+        labelled("T", rare, rare),
+        labelled("E", [0, 1, 1, 1], [0, 0, 0, 0]),
+    )
+
+    assert said(trial, "ClassImbalance") == []
+    assert names(said(trial, "ClassImbalance", samples=4)) == {"class 1"}
+    assert said(trial, "ClassImbalance", samples=4)[-1] == ("class 1", 1, 1.0)
+    assert ("class 1", 0, 11.0) in said(trial, "ClassImbalance", samples=12)
+    wide = said(trial, "ClassImbalance", samples=4, threshold_imbalance=20)
+    assert wide == [("class 1", 1, 1.0)]
+
+
+@pytest.mark.parametrize("argmax", [pytest.param(False, id="logits"), pytest.param(True, id="set")])
+def test_confusion_is_that_of_the_last_evaluation(argmax):
+    """
+    Of each class the share that is recognised, and where the rest goes; predictions may hold a
+    value for each class.
+    """
+    labels = np.repeat([0, 1], 100)
+    predicted = np.repeat([0, 1, 0], [100, 70, 30])
+    given = np.eye(2)[predicted] if argmax else predicted
+    trial = Numbers(
+        ("E", {"labels": labels, "predictions": 1 - labels}),
+        ("T", {}),
+        ("E", {"labels": labels, "predictions": given}),
+        labels="labels",
+        predictions="predictions",
+    )
+
+    found = said(trial, "Confusion")
+
+    assert found == [("class 1", 0, 0.7), ("class 1 as 0", 0, 0.3)]
+    assert said(trial, "Confusion", min_diag=0.6, max_off_diag=0.4) == []
+
+
+def test_a_share_within_its_error_is_as_good_as_the_threshold():
+    """
+    24 of 27 are no less than 90 %.
+    """
+    labels = np.zeros(27, int)
+    predicted = np.repeat([0, 1], [24, 3])
+    trial = Numbers(
+        ("E", {"labels": labels, "predictions": predicted}), labels="labels", predictions="pred"
+    )
+
+    assert said(trial, "Confusion") == []
+
+
+def test_a_pause_between_steps_is_a_stall():
+    """
+    Longer than the threshold, after the step that came before it.
+    """
+    trial = Numbers(*[("T", {"at": at}) for at in (0, 10, 2000, 2010)])
+
+    assert said(trial, "StalledTrainingRule") == [("steps", 1, 1990.0)]
