@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from by_hand import Run, machine, train
-from kennel.profiling.evidence import Evidence
 
 from kennel.datasets import folders
 from kennel.profiling import judging, verdict
+from kennel.profiling.evidence import Evidence
 
 CASES = {
     "frozen backbone, no loading processes": {
