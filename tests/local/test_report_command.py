@@ -196,11 +196,24 @@ def test_a_search_is_not_watched(kennel):
     assert "debug-rules" not in done.stdout
 
 
-def test_an_unwatched_job_has_no_report_and_says_how_to_get_one(kennel):
+def test_an_unwatched_job_has_no_report_and_says_how_to_get_one(kennel, watched, aws):
     """
-    Neither pages nor tensors.
+    Neither pages nor tensors: whoever started it, and whatever it ran.
     """
-    name = json.loads(kennel("train", "--set", "epochs=1", "--json").stdout)["job"]
+    sagemaker, name = aws("sagemaker"), "somebodys-own"
+    other = sagemaker.describe_training_job(TrainingJobName=watched[0]["job"])
+    sagemaker.create_training_job(
+        TrainingJobName=name,
+        RoleArn=other["RoleArn"],
+        AlgorithmSpecification={
+            "TrainingImage": "any",
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": [sys.executable, "-c", "pass"],
+        },
+        **{member: other[member] for member in ("ResourceConfig", "StoppingCondition")},
+        OutputDataConfig={"S3OutputPath": other["OutputDataConfig"]["S3OutputPath"]},
+    )
+    kennel("logs", name, "--follow")
 
     said = kennel("report", name, code=1).stderr
     assert "kennel train --profile" in said
