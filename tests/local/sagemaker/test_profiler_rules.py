@@ -54,6 +54,18 @@ def body(s3, bucket):
     return lambda key: s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
+def test_nothing_of_the_sampler_is_left(profiled, finished, state, until):
+    """
+    It ends with its job.
+    """
+    name = profiled(script="import time; time.sleep(0.5)")
+    folder = state / "runtime" / f"sampler-{name}"
+    until(folder.exists)
+    finished(name)
+
+    assert not folder.exists()
+
+
 def test_the_machine_is_sampled(profiled, finished, listed, body, tmp_path):
     """
     The metrics are where the platform writes them, in its form: smdebug's own reader finds the
