@@ -361,7 +361,7 @@ def debug_outcomes():
         ),
         Outcome("Overfit", "Overfit", NO_ISSUES, {"patience": "1"}, 12),
         Outcome("WeightUpdateRatio", "WeightUpdateRatio", NO_ISSUES, reason=missing),
-        Outcome("mine", "MyRule", ERROR, reason="KeyError: 'no such tensor'"),
+        Outcome("mine", "MyRule", ERROR, {}, 5, reason="KeyError: 'no such tensor'"),
     )
 
 

@@ -106,19 +106,20 @@ def speed(a: Side, b: Side, faster: float) -> str:
 
 
 def why(slow: Side, quick: Side) -> str:
-    """Return the phase whose time differs the most, as shares of the steps."""
+    """Return the phase that saves the most, by its share or, if that stays, its time."""
     before, after = slow.picture_s, quick.picture_s
-    sums = [sum(each.values()) or 1.0 for each in (before, after)]
     name = max(
         (name for name in {**before, **after} if name != OTHER),
         key=lambda name: before.get(name, 0.0) - after.get(name, 0.0),
         default=OTHER,
     )
-    then, now = (
-        percent(each.get(name, 0.0) / whole)
-        for each, whole in zip((before, after), sums, strict=True)
-    )
-    return f"{words(name)} takes {now} of its steps instead of {then}"
+    then, now = (each.get(name, 0.0) for each in (before, after))
+    shares = [part / (sum(each.values()) or 1.0) for part, each in ((then, before), (now, after))]
+    if abs(shares[0] - shares[1]) >= LIKE:
+        ends = f"{percent(shares[1])} of its steps instead of {percent(shares[0])}"
+        return f"{words(name)} takes {ends}"
+    unit = "a picture" if slow.evidence.run.batch_size else "a step"
+    return f"most of it in {words(name)}, {fine(now)} {unit} instead of {fine(then)}"
 
 
 def whole(a: Side, b: Side) -> Iterator[str]:
