@@ -374,6 +374,19 @@ def test_a_resumed_job_is_watched_as_the_other_was(valid_request):
         assert "kennel-1" not in rule["RuleParameters"]["action_json"]
 
 
+def test_a_resumed_job_can_be_watched_where_the_other_was_not():
+    """
+    By itself: AWS's Debugger it has if the other had it. Or not, where the other was.
+    """
+    aws = Settings(
+        debug=Debug(enabled=True, evaluator="sagemaker"),
+        profile=Profile(enabled=True, platform=True),
+    )
+
+    assert watching.in_training(aws) == watching.of(ON, PLACE).hyperparameters
+    assert watching.in_training(Settings()) == {"debug": "false", "profile": "false"}
+
+
 def test_no_search_is_watched(capsys):
     """
     Its trials are many and short; that they do without is said.
