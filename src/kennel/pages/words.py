@@ -53,8 +53,7 @@ def percent(share: float) -> str:
         return number(share)
     if 0 < abs(share) < LEAST_SHARE:
         return "below 0.01 %"
-    digits = 0 if abs(share) >= 0.0995 or not share else 1 if abs(share) >= 0.00095 else 2  # noqa: PLR2004 - two digits are read
-    return f"{share * 100:.{digits}f} %"
+    return f"{number(share * 100, 2)} %"
 
 
 def amount(size: float) -> str:
