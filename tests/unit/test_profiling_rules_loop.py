@@ -427,7 +427,7 @@ def test_what_a_pass_over_the_features_saves_is_estimated_from_the_run(run):
     now_s = 930 * 0.337 + 10 * 5
     pass_s = 93 * 0.3 * (1 + 0.15) + 0.004 * 3450 / 4
     assert finding.cost_s == pytest.approx(now_s - pass_s, rel=0.001)
-    assert f"about {now_s / pass_s:.1f} times as fast" in finding.advice
+    assert f"{now_s / pass_s:.1f} times as fast at this run's pace" in finding.advice
     assert finding.value == pytest.approx(finding.cost_s / evidence.timeline.wall_s)
 
 
