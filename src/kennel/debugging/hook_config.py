@@ -16,9 +16,9 @@ from typing import Any
 from kennel.debugging.collections import COLLECTIONS, EARLY, OFTEN, Part
 from kennel.errors import RuleError
 
-SAVED_STEPS = 32  # at least so many of a run, where nobody says how often
+SAVED_STEPS = 20  # at least so many of a run, where nobody says how often
 LONGEST = 500  # steps between two that are saved: AWS's and smdebug's default
-OFTEN_SHARE = 5  # losses are saved so many times as often
+OFTEN_SHARE = 4  # losses are saved so many times as often
 OFTEN_FILES = 5000  # at most, of a long run's losses
 EARLY_STEPS = 12  # saved steps: what says how the weights were drawn
 NONE = "none"

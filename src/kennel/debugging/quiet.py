@@ -5,6 +5,7 @@ Needs the standard library alone, so that whoever is about to import smdebug can
 """
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,3 +30,5 @@ def quiet() -> Iterator[None]:
         for name, text in kept.items():
             if text is None:
                 del os.environ[name]
+        # pyinstrument's old six, which smdebug brings: every later import would warn of its finder
+        sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
