@@ -211,8 +211,8 @@ def _heads(started: float) -> list[str]:
 
 
 def _step_events(step: Step, segments: Sequence[Settled]) -> str:
-    phases = {name: round(seconds, 6) for name, seconds in step.phases.items()}
-    args = f'{{"step_num":{step.number},"epoch":{step.epoch},"phases":{json.dumps(phases)}}}'
+    phases = ",".join(f'"{name}":{seconds:.6f}' for name, seconds in step.phases.items())
+    args = f'{{"step_num":{step.number},"epoch":{step.epoch},"phases":{{{phases}}}}}'
     events = [_event(STEP, step.start, step.end, args)]
     own = f'{{"step_num":{step.number}}}'
     events += [_event(phase, start, end, own) for phase, start, end in segments if phase != OTHER]

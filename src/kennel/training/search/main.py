@@ -10,7 +10,7 @@ import os
 
 from kennel.contract import SEARCH_RESULT, ContainerPaths
 from kennel.errors import TuningError
-from kennel.training import channels, config
+from kennel.training import channels, config, sampling
 from kennel.training.log import say
 from kennel.training.main import Trained, leave
 from kennel.training.search import workers
@@ -43,6 +43,8 @@ def main(paths: ContainerPaths, wanted: Wanted, processes: int, stop: Stop) -> N
     lanes = min(processes, wanted.configuration.limits.parallel)
     say(f"search: {wanted.configuration.strategy}, {lanes} trials at a time, by {wanted.metric}")
     say(f"hyperparameters of all trials, unless they are searched: {wanted.chosen({})}")
+    if sampling.plan(paths, wanted.chosen({})).on:
+        say("profile: the trials of a search are not timed one by one; the machine is sampled")
     journal = Journal(config.checkpoint_folder(paths), wanted, _pictures(paths))
     progress = journal.restore(os.environ.get(NAME_VARIABLE) or "search")
     bench = Bench(paths, wanted)
