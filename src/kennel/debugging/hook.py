@@ -91,6 +91,7 @@ class Recorder:
         self._criterion: nn.Module = nn.Identity()
         self._before: dict[str, Tensor] = {}  # samples of weights
         self._handles: list[RemovableHandle] = []
+        self._evaluation: RemovableHandle | None = None
         self._hook: Any = None
         with self._guarded("cannot start"):
             from kennel.debugging import hook_smdebug  # noqa: PLC0415 - takes a second, and speaks
@@ -122,20 +123,21 @@ class Recorder:
             self._save_gradients()
 
     def evaluating(self, module: nn.Module) -> None:
-        """Take note that batches of an evaluation follow."""
+        """Take note that batches of an evaluation follow; each is a step of mode EVAL."""
         self._module = module
+        self._evaluation = module.register_forward_pre_hook(self._entered)
 
     @torch.no_grad()
     def evaluated(self, logits: Tensor, labels: Tensor) -> None:
-        """Save what a batch of an evaluation came to; each batch is a step of mode EVAL."""
-        self._begin("EVAL", self._evaluated)
-        self._evaluated += 1
+        """Save what a batch of the evaluation came to."""
+        self._detach()
         if self._saved:
             with self._guarded():
                 self._save_batch(self._criterion(logits, labels), logits, labels)
 
     def epoch(self, figures: Mapping[str, float]) -> None:
         """Save what an epoch came to, with the evaluation's last batch."""
+        self._end_evaluation()
         if self.failure or collections.EPOCH_FIGURES not in self._saving.names:
             return
         with self._guarded():
@@ -146,6 +148,7 @@ class Recorder:
     def close(self) -> None:
         """Write what is open, and say in the folder that there is no more to come."""
         self._detach()
+        self._end_evaluation()
         if self._hook is not None:
             with self._guarded("cannot end"):
                 self._hook.finish()
@@ -161,9 +164,19 @@ class Recorder:
             return
         with self._guarded():
             self._saved = self._hook.begin(mode, number, step)
-            if self._saved and mode == "TRAIN":
+            if self._saved:
                 self._save_weights()
                 self._attach()
+
+    def _entered(self, _module: nn.Module, _inputs: object) -> None:
+        """Begin a step of an evaluation."""
+        self._begin("EVAL", self._evaluated)
+        self._evaluated += 1
+
+    def _end_evaluation(self) -> None:
+        if self._evaluation:
+            self._evaluation.remove()
+            self._evaluation = None
 
     def _leave(self) -> None:
         self._detach()

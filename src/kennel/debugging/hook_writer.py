@@ -83,6 +83,7 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def as_numbers(value: Any) -> Array:  # noqa: ANN401 - torch's tensors are not imported here
-    """Return a tensor of torch as an array; bfloat16, which numpy has not, as float32."""
+    """Return a tensor of torch as an array; where numpy has no such type (bfloat16), as float32."""
     held = value.detach().cpu()
-    return np.asarray(held.float() if str(held.dtype) == "torch.bfloat16" else held)
+    known = hasattr(np, str(held.dtype).removeprefix("torch."))
+    return np.asarray(held if known else held.float())
