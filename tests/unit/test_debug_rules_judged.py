@@ -90,6 +90,17 @@ def test_a_gradient_vanishes_below_the_threshold(mean):
     assert said(raw, "VanishingGradient") == said(reduced, "VanishingGradient") == expected
 
 
+def test_a_gradient_is_as_small_as_a_loss_that_is_nothing():
+    """
+    A batch that is all right leaves nothing to learn.
+    """
+    learnt = {"gradient/conv.weight": [5e-8], "loss": 1e-3}
+    stuck = {"gradient/conv.weight": [5e-8], "loss": 2.3}
+    trial = Numbers(("T", learnt), ("T", stuck))
+
+    assert said(trial, "VanishingGradient") == [("gradient/conv.weight", 1, 5e-8)]
+
+
 def test_a_bias_before_a_batch_norm_has_no_gradient_and_is_well():
     """
     What it would do, the BatchNorm takes away; only weights tell.
@@ -255,6 +266,7 @@ def test_a_loss_has_to_fall_from_evaluation_to_evaluation():
     assert said(evaluations(1.0, 0.9, 0.8), "LossNotDecreasing") == []
     assert said(evaluations(1.0, 1.04, 0.8, 0.83), "LossNotDecreasing") == []
     assert said(evaluations(1.0, 1.0, 1.0), "LossNotDecreasing") == [("loss", 29, 0.0)]
+    assert said(evaluations(1.0, 0.09, 0.09, 0.09), "LossNotDecreasing") == []  # it has fallen
     ((_, step, value),) = said(evaluations(1.0, 1.1), "LossNotDecreasing")
     assert (step, value) == (19, pytest.approx(10))
     assert said(evaluations(1.0, 1.1), "LossNotDecreasing", increase_threshold_percent=20) == []

@@ -62,7 +62,7 @@ def trained(folder, module, *, lr=0.1, epochs=4, include="", **options):
     )
     recorder = Recorder(asked(",".join(DEFAULT), include, pace), folder)
     number = 0
-    for _ in range(epochs):
+    for epoch in range(epochs):
         module.train()
         recorder.training(module, criterion)
         for vectors, labels in batches(train):
@@ -80,6 +80,7 @@ def trained(folder, module, *, lr=0.1, epochs=4, include="", **options):
         for vectors, labels in batches(valid):
             with torch.no_grad():
                 recorder.evaluated(module(vectors), labels)
+        recorder.epoch({"number": epoch})
     recorder.close()
     assert not recorder.failure
     return folder

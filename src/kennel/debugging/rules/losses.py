@@ -22,6 +22,7 @@ from kennel.rules.outcome import Finding
 BLOCK = 5  # training losses that one look takes together, at least: a single one is noise
 NOISE = 2.0  # standard errors within which two means are the same
 SILENCE = 2  # looks running without a fall
+SETTLED = 0.1  # of the first loss: one that has come so far has done its falling
 
 
 class NotDecreasing(Steps):
@@ -31,7 +32,8 @@ class NotDecreasing(Steps):
     Every ``num_steps`` steps the mean of the losses since is held against that of the look before;
     of evaluations, which come first where there are any, each is one look. A rise by more than
     ``increase_threshold_percent`` counts at once where it is more than noise; a fall by less than
-    ``diff_percent`` when it is found twice running.
+    ``diff_percent`` when it is found twice running, of a loss that is not yet a tenth of the
+    first: what comes after that is Overtraining's.
     """
 
     def __init__(self, values: Values, run: Setting) -> None:
@@ -41,6 +43,7 @@ class NotDecreasing(Steps):
         self._passes: dict[str, Passes] = {}
         self._looks: dict[tuple[str, str], Mean] = {}
         self._silent: dict[tuple[str, str], int] = {}
+        self._first: dict[tuple[str, str], float] = {}
 
     def at(self, trial: Trial, step: Step) -> Verdict:
         """Judge a step."""
@@ -69,12 +72,15 @@ class NotDecreasing(Steps):
         if before is not None and now.last - before.last < self._values["num_steps"]:
             return NOTHING
         self._looks[key] = now
+        first = self._first.setdefault(key, now.value)
         if before is None or mode != wanted:
             return NOTHING
-        finding = self._judge(key, before, now)
+        finding = self._judge(key, before, now, is_settled=now.value < SETTLED * first)
         return Verdict(1, (finding,) if finding else ())
 
-    def _judge(self, key: tuple[str, str], before: Mean, now: Mean) -> Finding | None:
+    def _judge(
+        self, key: tuple[str, str], before: Mean, now: Mean, *, is_settled: bool
+    ) -> Finding | None:
         change = 100 * (now.value - before.value) / (abs(before.value) or 1e-12)
         allowed = self._values["increase_threshold_percent"]
         noise = NOISE * math.hypot(now.error, before.error)
@@ -84,7 +90,8 @@ class NotDecreasing(Steps):
             told = f"rose by {change:.3g} % ({before.value:.4g} to {now.value:.4g})"
             return self._finding(key, now, change, allowed, told)
         least = self._values["diff_percent"]
-        self._silent[key] = self._silent.get(key, 0) + 1 if change > -least else 0
+        is_silent = change > -least and not is_settled
+        self._silent[key] = self._silent.get(key, 0) + 1 if is_silent else 0
         if self._silent[key] < SILENCE:
             return None
         told = f"did not fall by {least:g} % twice running ({before.value:.4g} to {now.value:.4g})"

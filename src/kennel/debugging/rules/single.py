@@ -6,6 +6,7 @@ from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
 from kennel.debugging.rules.advice import learning_rate
 from kennel.debugging.rules.judge import Setting, Step, Values, Verdict
+from kennel.debugging.rules.passes import loss_at
 from kennel.rules.outcome import Finding
 
 # That show a NaN or an infinity of the tensor; a variance of one number is NaN by itself
@@ -13,10 +14,16 @@ _TELLING = ("abs_max", "l2", "abs_mean", "l1", "max", "min", "mean", "sum")
 
 
 def vanishing(trial: Trial, step: Step, values: Values, run: Setting) -> Verdict:
-    """Find gradients of weights whose mean of absolute values lies below ``threshold``."""
+    """
+    Find gradients of weights whose mean of absolute values lies below ``threshold``.
+
+    Of a loss below 1 the threshold is that share: a batch that is all right leaves nothing to
+    learn, and gradients as small as its loss.
+    """
     names = tensors.weights(trial, trial.names("gradients"))
     found = _numbers(trial, step, names, "abs_mean")
-    threshold = values["threshold"]
+    loss = loss_at(trial, step.number)
+    threshold = values["threshold"] * (1.0 if loss is None else min(1.0, abs(loss)))
     advice = (
         "put BatchNorm between the layers or ReLU instead of sigmoid and tanh, add skip"
         f" connections, or try {learning_rate(run, 10)} if every layer is as small"

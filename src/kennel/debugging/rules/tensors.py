@@ -8,7 +8,7 @@ healthy runs: biases and running means that start at zero, counters, labels. Her
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from kennel.debugging.collections import OWN
 from kennel.debugging.reading import Trial
@@ -62,10 +62,11 @@ def is_weight(name: str) -> bool:
     return not (_BIAS.search(name) or _BUFFER.search(name) or name.startswith(OWN))
 
 
-def matching(patterns: str, names: Iterable[str]) -> list[str]:
+@lru_cache(maxsize=64)  # asked at every step, of names that hardly ever change
+def matching(patterns: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """Return those of *names* in which one of *patterns* is found, upper or lower case."""
     compiled = [re.compile(part, re.IGNORECASE) for part in parts(patterns)]
-    return [name for name in names if any(one.search(name) for one in compiled)]
+    return tuple(name for name in names if any(one.search(name) for one in compiled))
 
 
 def of_layers(
@@ -85,7 +86,7 @@ def of_layers(
     """
     every = trial.names()
     ours = {name.removeprefix(prefix) for name in every if prefix and name.startswith(prefix)}
-    plain = [name for name in every if not name.startswith(OWN)]
+    plain = tuple(name for name in every if not name.startswith(OWN))
     members = {name for group in collections for name in trial.names(group)}
     members = {name.removeprefix(prefix) for name in members if not name.startswith(OWN)}
     return tuple(sorted({*ours, *matching(patterns, plain), *members}))
