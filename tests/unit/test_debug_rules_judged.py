@@ -169,7 +169,8 @@ def test_a_layer_is_dead_when_over_half_of_its_relus_are_at_two_steps_running():
     """
     dead = np.zeros((4, 4, 2, 2))
     dead[:, 0] = 1
-    once = Numbers(("T", {"relu_output_0": dead}), ("T", {"relu_output_0": np.ones((4, 4, 2, 2))}))
+    alive = np.ones((4, 4, 2, 2))
+    once = Numbers(*[("T", {"relu_output_0": each}) for each in (alive, dead, alive)])
     twice = Numbers(("T", {"relu_output_0": dead}), ("T", {"relu_output_0": dead}))
     shares = [1.0, 0.0, 0.009, 0.5]
     ours = Numbers(*[("T", {"active/l.2_output_0": shares})] * 2)
