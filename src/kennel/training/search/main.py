@@ -45,6 +45,8 @@ def main(paths: ContainerPaths, wanted: Wanted, processes: int, stop: Stop) -> N
     say(f"hyperparameters of all trials, unless they are searched: {wanted.chosen({})}")
     if sampling.plan(paths, wanted.chosen({})).on:
         say("profile: the trials of a search are not timed one by one; the machine is sampled")
+    if wanted.chosen({}).debug:
+        say("debug=true: trials of a search in one job are not debugged; train with what it finds")
     journal = Journal(config.checkpoint_folder(paths), wanted, _pictures(paths))
     progress = journal.restore(os.environ.get(NAME_VARIABLE) or "search")
     bench = Bench(paths, wanted)
