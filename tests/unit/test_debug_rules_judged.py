@@ -268,10 +268,25 @@ def test_a_loss_has_to_fall_from_evaluation_to_evaluation():
     assert said(evaluations(1.0, 1.04, 0.8, 0.83), "LossNotDecreasing") == []
     assert said(evaluations(1.0, 1.0, 1.0), "LossNotDecreasing") == [("loss", 29, 0.0)]
     assert said(evaluations(1.0, 0.09, 0.09, 0.09), "LossNotDecreasing") == []  # it has fallen
-    ((_, step, value),) = said(evaluations(1.0, 1.1), "LossNotDecreasing")
-    assert (step, value) == (19, pytest.approx(10))
-    assert said(evaluations(1.0, 1.1), "LossNotDecreasing", increase_threshold_percent=20) == []
+    ((_, step, value),) = said(evaluations(1.0, 1.07), "LossNotDecreasing")
+    assert (step, value) == (19, pytest.approx(7))
+    assert said(evaluations(1.0, 1.07), "LossNotDecreasing", increase_threshold_percent=20) == []
     assert said(evaluations(1.0, 0.9, 0.8), "LossNotDecreasing", diff_percent=30)
+
+
+def test_a_rise_within_the_noise_of_an_evaluation_is_none():
+    """
+    Two standard errors of both means; the same rise of batches that agree is one.
+    """
+
+    def run(spread):
+        train = [("T", {})] * 10
+        means = [[mean - spread, mean, mean + spread] for mean in (1.0, 1.2)]
+        blocks = [[*train, *[("E", {"loss": loss}) for loss in each]] for each in means]
+        return Numbers(*[step for block in blocks for step in block])
+
+    assert said(run(0.9), "LossNotDecreasing") == []
+    assert names(said(run(0.01), "LossNotDecreasing")) == {"loss"}
 
 
 def test_single_training_losses_are_noise():
