@@ -228,6 +228,17 @@ def test_a_tensor_is_unchanged_within_the_tolerances_of_numpy():
     assert said(three([1.0], [1.0]), "UnchangedTensor", num_steps=2)
 
 
+def test_a_weight_without_a_gradient_is_frozen():
+    """
+    Where others have one; where none was saved, nobody can tell, and all are looked at.
+    """
+    still = {"a.weight": [1.0], "b.weight": [1.0]}
+    learning = {**still, "gradient/b.weight": [0.1]}
+
+    assert names(said(Numbers(*[("T", learning)] * 3), "UnchangedTensor")) == {"b.weight"}
+    assert names(said(Numbers(*[("T", still)] * 3), "UnchangedTensor")) == {"a.weight", "b.weight"}
+
+
 def test_an_update_is_too_large_at_once():
     """
     By l2 norms of the change and of the weight before it.
