@@ -69,13 +69,14 @@ class Run:
         self.seen[number] = before, gradients, after
 
     @torch.inference_mode()
-    def evaluate(self, batches=2):
+    def evaluate(self, batches=2, *, ended=True):
         self.net.eval()
         self.recorder.evaluating(self.net)
         for _ in range(batches):
             labels = torch.randint(3, (6,))
             self.recorder.evaluated(self.net(torch.randn(6, 3, 8, 8)), labels)
-        self.recorder.epoch({"number": 1, "valid_loss": 0.5})
+        if ended:
+            self.recorder.epoch({"number": 1, "valid_loss": 0.5})
 
 
 def recorded(folder, names=ALL, include="none", pace=EVERY_STEP, **members):
@@ -271,6 +272,21 @@ def test_a_resumed_run_goes_on_counting(tmp_path):
     assert trial.steps() == [0, 1, 2, 3, 4, 5]
     assert [trial.mode_step(step) for step in trial.steps("TRAIN")] == [0, 1, 2]
     assert [trial.mode_step(step) for step in trial.steps("EVAL")] == [0, 1, 2]
+
+
+def test_steps_after_an_evaluation_are_training_again(tmp_path):
+    """
+    Also where nobody says what the epoch came to.
+    """
+    recorder = recorded(tmp_path / "tensors")
+    run = Run(recorder)
+    run.evaluate(batches=1, ended=False)
+    run.step(0)
+    recorder.close()
+    trial = Trial(tmp_path / "tensors")
+
+    assert [trial.mode(step) for step in trial.steps()] == ["EVAL", "TRAIN"]
+    assert handles(run.net) == 0
 
 
 def test_half_a_step_is_not_saved(tmp_path):

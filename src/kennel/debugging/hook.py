@@ -105,6 +105,7 @@ class Recorder:
     @contextmanager
     def step(self, number: int) -> Iterator[None]:
         """Enter a training step, *number* over the run from 0; it is written when it is left."""
+        self._end_evaluation()
         self._begin("TRAIN", number)
         try:
             yield
@@ -124,6 +125,7 @@ class Recorder:
 
     def evaluating(self, module: nn.Module) -> None:
         """Take note that batches of an evaluation follow; each is a step of mode EVAL."""
+        self._end_evaluation()
         self._module = module
         self._evaluation = module.register_forward_pre_hook(self._entered)
 
