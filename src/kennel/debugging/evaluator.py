@@ -16,7 +16,7 @@ from kennel.debugging.reading import Trial
 from kennel.debugging.rules.judge import EVAL, Step
 from kennel.rules import keeping
 from kennel.rules.configuration import Configuration
-from kennel.rules.outcome import ISSUES, Finding, Outcome
+from kennel.rules.outcome import Finding, Outcome
 
 RULES_FOLDER = "rules"
 
@@ -135,8 +135,3 @@ def judge(
     evaluator = Evaluator(folder, configurations, hyperparameters)
     evaluator.finish()
     return evaluator.write(output)
-
-
-def is_violated(outcomes: Sequence[Outcome]) -> bool:
-    """Tell whether any rule has found something."""
-    return any(outcome.status == ISSUES for outcome in outcomes)
