@@ -107,6 +107,21 @@ def test_files_are_stored_in_the_order_in_which_they_were_written(checkpoints, o
     assert [key.rpartition("/")[2] for key in by_time] == ["m-events", "z-events", "a-index"]
 
 
+def test_many_files_do_not_hold_up_who_watches_the_job(checkpoints, objects, monkeypatch):
+    """
+    While the job runs a call stores what it has time for, the oldest first, though always
+    something; at the end it stores them all.
+    """
+    monkeypatch.setattr("kennel.local.sagemaker.training.checkpoints.PASS_S", 0)
+    for age, name in enumerate("dcba"):
+        (checkpoints.folder / name).touch()
+        os.utime(checkpoints.folder / name, (1000 - age, 1000 - age))
+
+    assert [checkpoints.sync() for _ in range(3)] == [0, 1, 1]
+    assert set(stored(objects)) == {"checkpoints/a", "checkpoints/b"}
+    assert checkpoints.sync(ended=True) == 2
+
+
 @pytest.mark.parametrize("after_s", [0.05, 0.11, 0.17, 0.23])
 def test_a_script_that_is_killed_leaves_no_torn_checkpoint(
     checkpoints, objects, writer, tmp_path, after_s

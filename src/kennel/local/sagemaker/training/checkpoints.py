@@ -7,9 +7,12 @@ object nor the script's file must change under the other's hands.
 
 import fcntl
 import json
+import math
 import os
 import shutil
 import signal
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +23,7 @@ from kennel.local.sagemaker import s3_uri
 from kennel.local.sagemaker.archive import as_text
 from kennel.unpacking import leads_inside
 
+PASS_S = 1.0  # what a job that runs may hold up who watches over it by saving
 Stamp = tuple[int, int, int]  # inode, size, modification time
 
 
@@ -87,7 +91,8 @@ class Checkpoints:
 
         Args:
             ended: Nobody writes any more. Else a file waits until it stays the same from one call
-                to the next and nobody has it open for writing, so that it is not stored in pieces.
+                to the next and nobody has it open for writing, so that it is not stored in pieces;
+                and what cannot be stored in PASS_S waits for the next call.
 
         Returns:
             How many files were stored.
@@ -98,8 +103,13 @@ class Checkpoints:
         ready = [n for n in settled if ended or not is_being_written(self.folder / n)]
         self.seen = stamps
         ready.sort(key=lambda name: stamps[name][2])  # an index comes after what it tells of
+        deadline = math.inf if ended else time.monotonic() + PASS_S
         try:
-            return sum(self._store(name, stamps[name]) for name in ready)
+            return sum(
+                self._store(name, stamps[name])
+                for number, name in enumerate(ready)
+                if number == 0 or time.monotonic() < deadline
+            )
         finally:
             if ready:
                 self._write_note()
@@ -129,17 +139,30 @@ class Checkpoints:
 
     def stamps(self) -> dict[str, Stamp]:
         """Return every file of the folder, by its path below it."""
-        found = {}
-        for root, _, files in os.walk(self.folder):
-            for file in files:
-                path = Path(root) / file
-                if self._is_file(path) and (stamp := stamp_of(path)):
-                    found[str(path.relative_to(self.folder))] = stamp
-        return found
+        start = len(f"{self.folder}/")
+        return {
+            entry.path[start:]: stamp
+            for entry in entries(self.folder)
+            if self._is_file(entry) and (stamp := stamp_of(entry))
+        }
 
-    def _is_file(self, path: Path) -> bool:
-        is_here = not path.is_symlink() or leads_inside(path, self.root)
-        return is_here and path.is_file()
+    def _is_file(self, entry: os.DirEntry[str]) -> bool:
+        is_here = not entry.is_symlink() or leads_inside(Path(entry.path), self.root)
+        return is_here and entry.is_file()
+
+
+def entries(folder: Path | str) -> Iterator[os.DirEntry[str]]:
+    """Yield all below a folder that is no folder itself; what goes meanwhile is passed over."""
+    try:
+        with os.scandir(folder) as found:
+            here = list(found)
+    except OSError:
+        return
+    for entry in here:
+        if entry.is_dir(follow_symlinks=False):
+            yield from entries(entry.path)
+        else:
+            yield entry
 
 
 def is_file_name(name: str) -> bool:
@@ -174,7 +197,7 @@ def is_being_written(path: Path) -> bool:
     return False
 
 
-def stamp_of(path: Path) -> Stamp | None:
+def stamp_of(path: Path | os.DirEntry[str]) -> Stamp | None:
     """Return what changes when a file does, or None when it has gone."""
     try:
         status = path.stat()
