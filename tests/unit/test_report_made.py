@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from kennel.cli import job_view, report_view, reported
-from kennel.errors import SettingsError
 from kennel.jobs import reports
 from kennel.profiling import judging
 from kennel.rules.outcome import ISSUES, Finding, Outcome
@@ -116,23 +115,6 @@ def test_rules_are_those_that_the_job_was_to_have(described, expected):
     asked = reported.asked(described)
 
     assert (asked and [rule.name for rule in asked]) == expected
-
-
-def test_a_report_is_put_where_nothing_else_is(tmp_path):
-    """
-    An earlier one of the same job goes; a folder of anything else is left alone.
-    """
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.tex").touch()
-    reported.emptied(tmp_path / "new" / "job", "kennel-1")
-    (tmp_path / "new" / "job" / "old.json").touch()
-    reported.emptied(tmp_path / "new" / "job", "kennel-1")
-
-    assert [path.name for path in (tmp_path / "new" / "job").iterdir()] == ["report.json"]
-    for folder, name in (("mine", "kennel-1"), ("new/job", "kennel-2")):
-        with pytest.raises(SettingsError, match="no report of"):
-            reported.emptied(tmp_path / folder, name)
-    assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
 @pytest.mark.parametrize(

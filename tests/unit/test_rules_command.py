@@ -8,7 +8,6 @@ import pytest
 
 from kennel import cli
 from kennel.cli import rules, tensors
-from kennel.errors import DataError
 from kennel.rules import debugger
 from kennel.rules.outcome import ISSUES, NO_ISSUES, Finding, Outcome
 
@@ -188,13 +187,3 @@ def test_a_finding_is_told_in_a_sentence():
     )
     assert rules.told(Outcome("a", "a", NO_ISSUES, reason="needs x")) == "needs x"
     assert rules.told(Outcome("a", "a", NO_ISSUES, datapoints=1200)) == "1,200 looked at"
-
-
-def test_nothing_of_a_users_folder_is_removed(tmp_path):
-    """
-    What is fetched goes into an empty folder, or one of ours.
-    """
-    (tmp_path / "thesis.tex").touch()
-
-    with pytest.raises(DataError, match="not empty"):
-        tensors.emptied(tmp_path)

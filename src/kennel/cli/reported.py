@@ -4,17 +4,16 @@ The report of a job, made here of what it has left: fetched, judged where it is 
 What is fetched is kennel.jobs.reports' to know, how a report looks in a terminal ``report_view``'s.
 """
 
-import json
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kennel import contract
-from kennel.cli import show
+from kennel.cli import own_folder, show
 from kennel.cli.watching import PROFILER
-from kennel.errors import JobError, KennelError, RuleError, SettingsError
+from kennel.errors import JobError, KennelError, RuleError
 from kennel.jobs import reports, storage
 from kennel.jobs.aws import Aws
+from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
 from kennel.profiling import judging, verdict
 from kennel.profiling import rules as profiler_rules
@@ -26,7 +25,6 @@ from kennel.rules.configuration import Configuration
 from kennel.rules.outcome import Outcome
 
 FOLDER = Path(".kennel/reports")
-MARK = "report.json"  # says whose report a folder holds
 LARGE_BYTES = 200_000_000  # to be fetched without being asked
 ASKED = "profile-rules"  # the hyperparameter
 
@@ -55,19 +53,21 @@ class Report:
 
 def made(aws: Aws, described: Answer, folder: Path) -> Report:
     """
-    Fetch what a job has left into *folder*, and make its report.
+    Fetch what a job has left into *folder*, and make its report; an earlier one of it goes.
 
     Raises:
-        JobError: It has left nothing to report.
-        SettingsError: The folder holds something else.
+        JobError: It has left nothing to report; an earlier report stays.
+        SettingsError: The folder holds something else, or cannot be written.
     """
     name = described["TrainingJobName"]
-    emptied(folder, name)
-    fetched = reports.fetch(aws.s3, described, folder)
-    if not (folder / writing.PROFILER).is_dir() and not (folder / writing.DEBUGGER).is_dir():
-        raise nothing(described)
-    judge(described, folder, anew=fetched.sampled)
-    return of(folder, name, described["TrainingJobStatus"])
+    with own_folder.replaced(folder, name) as draft:
+        fetched = reports.fetch(aws.s3, described, draft)
+        if not any((draft / part).is_dir() for part in (writing.PROFILER, writing.DEBUGGER)):
+            raise nothing(described)
+        judge(described, draft, anew=fetched.sampled)
+        report = of(draft, name, described["TrainingJobStatus"])
+    pages = tuple(folder / page.relative_to(draft) for page in report.pages)
+    return replace(report, folder=folder, pages=pages)
 
 
 def at_end(aws: Aws, described: Answer) -> Report | None:
@@ -79,15 +79,16 @@ def at_end(aws: Aws, described: Answer) -> Report | None:
     name = described["TrainingJobName"]
     if not reports.is_watched(described):
         return None
-    size = storage.size(aws.s3, storage.outputs(described)) or 0
-    if size > LARGE_BYTES:
-        show.talk(f"its output data has {show.size(size)}: kennel report {name} fetches it")
-        return None
     try:
-        return made(aws, described, FOLDER / name)
+        with explained():
+            size = storage.size(aws.s3, storage.outputs(described)) or 0
+            if size <= LARGE_BYTES:
+                return made(aws, described, FOLDER / name)
     except KennelError as error:
         show.talk(f"no report: {error}")
-        return None
+    else:
+        show.talk(f"its output data has {show.size(size)}: kennel report {name} fetches it")
+    return None
 
 
 def of(folder: Path, name: str, status: str) -> Report:
@@ -133,33 +134,6 @@ def asked(described: Answer) -> tuple[Configuration, ...] | None:
         return PROFILER.asked(text) if text else None
     except RuleError:  # a job of another version of kennel
         return None
-
-
-def emptied(folder: Path, name: str) -> None:
-    """
-    Make *folder* ready for the report of the job *name*: an earlier one of it goes.
-
-    Raises:
-        SettingsError: It holds something else.
-    """
-    mark = folder / MARK
-    if folder.is_dir() and any(folder.iterdir()):
-        if not mark.is_file() or _marked(mark) != name:
-            raise SettingsError(
-                f"{folder} holds something that is no report of {name}",
-                expected="an empty folder, or one that is not there yet",
-                remedy=f"--to {folder / name}",
-            )
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(json.dumps({"job": name}) + "\n", encoding="utf-8")
-
-
-def _marked(mark: Path) -> str:
-    try:
-        return str(json.loads(mark.read_text(encoding="utf-8"))["job"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
 
 
 def nothing(described: Answer) -> JobError:

@@ -1,12 +1,11 @@
 """Where the tensors are that a training has saved: in a folder, in S3, or left by a job."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kennel import contract
-from kennel.cli import show
+from kennel.cli import own_folder, show
 from kennel.errors import DataError, JobError
 from kennel.jobs import lookup, reports, storage
 from kennel.jobs.aws import Aws
@@ -46,10 +45,12 @@ def found(source: str | None, aws: Callable[[], Aws], to: Path | None) -> Tensor
         KennelError: There are none.
     """
     if source and source.startswith("s3://"):
-        place = Location.parse(source)
-        target = emptied(to or FOLDER / place.key.strip("/").replace("/", "-"))
-        storage.fetch(aws().s3, place, target)
-        return Tensors(below(target, source))
+        address = Location.parse(source)
+        target = to or FOLDER / f"{address.bucket}-{address.key.strip('/').replace('/', '-')}"
+        with own_folder.replaced(target, source) as draft:
+            storage.fetch(aws().s3, address, draft)
+            at = below(draft, source).relative_to(draft)
+        return Tensors(target / at)
     if source and (Path(source).is_dir() or "/" in source):
         return Tensors(below(Path(source), source))
     return of_job(aws(), source, to)
@@ -59,16 +60,22 @@ def of_job(aws: Aws, name: str | None, to: Path | None) -> Tensors:
     """Return the tensors that a job has left in its output data, or that the platform keeps."""
     name = name or lookup.latest(aws.sagemaker)
     described = lookup.job(aws.sagemaker, name)
-    target = emptied(to or FOLDER / name)
+    target = to or FOLDER / name
     show.talk(f"tensors of training job {name}, {described['TrainingJobStatus']}")
-    given = described.get("HyperParameters", {})
+    with own_folder.replaced(target, name) as draft:
+        at = fetched(aws, described, draft).relative_to(draft)
+    return Tensors(target / at, described.get("HyperParameters", {}))
+
+
+def fetched(aws: Aws, described: Answer, target: Path) -> Path:
+    """Bring the tensors of a job into *target*; return their folder there."""
     if reports.unpacked(aws.s3, described, target) and (folder := place(target)):
-        return Tensors(folder, given)
+        return folder
     if "DebugHookConfig" not in described:
         raise nothing(described)
     kept = reports.tensors(described)
     storage.fetch(aws.s3, kept, target / contract.TENSORS_PREFIX)
-    return Tensors(below(target, str(kept)), given)
+    return below(target, str(kept))
 
 
 def nothing(described: Answer) -> JobError:
@@ -101,18 +108,3 @@ def place(folder: Path) -> Path | None:
     """Return the folder of the tensors at or below *folder*, if there is one."""
     candidates = (folder / name for name in PLACES)
     return next((one for one in candidates if any((one / part).is_dir() for part in PARTS)), None)
-
-
-def emptied(folder: Path) -> Path:
-    """
-    Return *folder* without what an earlier fetch has left there.
-
-    Raises:
-        DataError: It is not one of ours, and holds something.
-    """
-    ours = folder.parent == FOLDER
-    if ours:
-        shutil.rmtree(folder, ignore_errors=True)
-    if folder.is_dir() and any(folder.iterdir()):
-        raise DataError(f"{folder} is not empty", expected="an empty folder, or none yet")
-    return folder
