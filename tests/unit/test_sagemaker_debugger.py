@@ -92,6 +92,47 @@ def test_a_status_that_stays_keeps_its_time():
     assert twice == once
 
 
+def test_a_rule_that_has_triggered_stays_so():
+    """
+    An evaluator that was killed and begins anew knows less at first.
+    """
+    found = Outcome("a", "AllZero", ISSUES, violations=1)
+    once = statuses.updated(watched("a"), DEBUG_RULES, [found], LATER)
+
+    assert (
+        statuses.updated(once, DEBUG_RULES, [Outcome("a", "AllZero", "InProgress")], LATER) == once
+    )
+    assert statuses.updated(once, DEBUG_RULES, [Outcome("a", "AllZero", ERROR)], LATER) == once
+
+
+def test_what_is_stored_of_a_rule_says_what_the_job_says():
+    """
+    The outcome of an evaluator that was killed is not in progress for ever.
+    """
+    unfinished = Outcome("a", "AllZero", "InProgress", datapoints=3)
+    failed = statuses.failed(watched("a"), DEBUG_RULES, "killed", LATER)
+    found = statuses.concluded(failed, DEBUG_RULES, unfinished)
+
+    assert (found.status, found.reason, found.datapoints) == (ERROR, "killed", 3)
+
+
+@pytest.mark.parametrize(
+    ("trained_s", "patience_s"),
+    [
+        pytest.param(5, 120, id="short"),
+        pytest.param(300, 300, id="as-long-as-the-training"),
+        pytest.param(36000, 600, id="long"),
+    ],
+)
+def test_rules_have_time_after_the_training(trained_s, patience_s):
+    """
+    As long as it took itself, two minutes at least and ten at most.
+    """
+    begun = {"CreationTime": MOMENT - timedelta(hours=1), "TrainingStartTime": MOMENT}
+
+    assert evaluation.patience_s(begun, MOMENT + timedelta(seconds=trained_s)) == patience_s
+
+
 def test_what_a_rule_has_found_is_told_in_aws_words_first():
     """
     Then follow tensor, problem and advice, as far as the member has room.

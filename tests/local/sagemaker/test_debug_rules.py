@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from functools import partial
 
@@ -40,6 +41,17 @@ for step in range(int(told["steps"])):
 while "gate" in told and not os.path.exists(told["gate"]):
     time.sleep(0.01)
 hook.close()
+if "fails" in told:
+    raise SystemExit(3)
+"""
+# Saves what such a program has saved, at once.
+REPLAY = """
+import json, os, shutil, time
+base = os.environ["SAGEMAKER_BASE_DIR"]
+told = json.load(open(base + "/input/config/hyperparameters.json"))
+shutil.copytree(told["recorded"], base + "/output/tensors")
+while "gate" in told and not os.path.exists(told["gate"]):
+    time.sleep(0.01)
 if "fails" in told:
     raise SystemExit(3)
 """
@@ -104,6 +116,37 @@ def rule(name, **parameters):
     }
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """Return the folder of what the program saves in 20 steps, its loss times a number."""
+
+    def record(scale, folder):
+        config = folder / "input/config"
+        config.mkdir(parents=True)
+        told = {"steps": "20", "scale": scale}
+        (config / "hyperparameters.json").write_text(json.dumps(told))
+        tensors = {"S3OutputPath": "s3://b", "LocalPath": str(folder / "tensors"), **GRADIENTS}
+        (config / "debughookconfig.json").write_text(json.dumps(tensors))
+        environment = {
+            "SAGEMAKER_BASE_DIR": str(folder),
+            "SMDEBUG_CONFIG_FILE_PATH": str(config / "debughookconfig.json"),
+        }
+        subprocess.run(  # noqa: S603 - ours
+            [sys.executable, "-c", PROGRAM], env=os.environ | environment, check=True
+        )
+        (folder / "tensors/training_job_end.ts").unlink(missing_ok=True)
+        return folder / "tensors"
+
+    made = {}
+
+    def of(scale="1"):
+        if scale not in made:
+            made[scale] = record(scale, tmp_path_factory.mktemp("recorded"))
+        return made[scale]
+
+    return of
+
+
 STOPS = {"action_json": json.dumps([{"name": "stoptraining"}])}
 
 
@@ -119,6 +162,22 @@ def watched(submit, bucket, tmp_path, unique):
             HyperParameters={"steps": "20"} | {name: str(text) for name, text in told.items()},
             DebugHookConfig={"S3OutputPath": f"s3://{bucket}/watched", **GRADIENTS, **(hook or {})},
             **({"DebugRuleConfigurations": list(rules)} if rules else {}),
+        )
+
+    return start
+
+
+@pytest.fixture
+def replayed(submit, bucket, recorded):
+    """Start a job that saves gradients and losses all at once, with these rules."""
+
+    def start(*rules, scale="1", **told):
+        texts = {name: str(text) for name, text in told.items()}
+        return submit(
+            REPLAY,
+            HyperParameters={"recorded": str(recorded(scale))} | texts,
+            DebugHookConfig={"S3OutputPath": f"s3://{bucket}/watched"},
+            DebugRuleConfigurations=list(rules),
         )
 
     return start
@@ -210,12 +269,12 @@ def test_a_rule_that_finds_something_stops_the_job(watched, finished, statuses, 
     assert outcome["Findings"][0]["value"] < 1e-7
 
 
-def test_a_job_that_hangs_is_stopped(watched, judged, gate):
+def test_a_job_that_hangs_is_stopped(replayed, judged, gate):
     """
     StalledTrainingRule sees that nothing is saved any more, and has a parameter of its own for it.
     """
     stalled = rule("StalledTrainingRule", threshold="1", stop_training_on_fire="True")
-    name = watched(stalled, steps=2, gate=gate)
+    name = replayed(stalled, gate=gate)
 
     assert judged(name) == ("Stopped", {"StalledTrainingRule": "IssuesFound"})
 
@@ -259,11 +318,11 @@ def test_tensors_are_stored_while_the_job_runs(watched, finished, stored, until,
     assert sum(key.startswith("index/") for key in stored(name)) == 20
 
 
-def test_a_healthy_job_has_no_issues(watched, judged, statuses):
+def test_a_healthy_job_has_no_issues(replayed, judged, statuses):
     """
     Rules that find nothing say so when the job has ended; until then they are in progress.
     """
-    name = watched(rule("VanishingGradient"), rule("ExplodingTensor", collection_names="losses"))
+    name = replayed(rule("VanishingGradient"), rule("ExplodingTensor", collection_names="losses"))
     before = {told["RuleEvaluationStatus"] for told in statuses(name).values()}
     ended, after = judged(name)
 
@@ -272,7 +331,7 @@ def test_a_healthy_job_has_no_issues(watched, judged, statuses):
     assert set(after.values()) == {"NoIssuesFound"}
 
 
-def test_a_rule_of_ones_own_is_evaluated(watched, judged, s3, bucket):
+def test_a_rule_of_ones_own_is_evaluated(replayed, judged, s3, bucket):
     """
     A user's own rule is fetched from S3 and driven as smdebug drives it, with its parameters; a job
     that fails has its tensors judged all the same.
@@ -282,7 +341,7 @@ def test_a_rule_of_ones_own_is_evaluated(watched, judged, s3, bucket):
     strict = {"RuleConfigurationName": "strict", "RuleEvaluatorImage": AWS_IMAGE}
     lax = {"RuleConfigurationName": "lax", "RuleEvaluatorImage": AWS_IMAGE}
     ended, found = judged(
-        watched(
+        replayed(
             strict | {"RuleParameters": own},
             lax | {"RuleParameters": own | {"limit": "9"}},
             fails=1,
@@ -307,13 +366,13 @@ def test_a_rule_that_cannot_be_judged_says_why(submit, finished, statuses, bucke
     assert "No debugging data was saved by the training job" in found["StatusDetails"]
 
 
-def test_an_evaluator_that_crashes_says_its_last_words(watched, judged, statuses, s3, bucket):
+def test_an_evaluator_that_crashes_says_its_last_words(replayed, judged, statuses, s3, bucket):
     """
     It costs its rules, which are in Error, and not the job.
     """
     s3.put_object(Bucket=bucket, Key="rules/crash.py", Body=CRASHES.encode())
     own = {"source_s3_uri": f"s3://{bucket}/rules/crash.py", "rule_to_invoke": "Crash"}
-    name = watched(rule("Crash") | {"RuleParameters": own})
+    name = replayed(rule("Crash") | {"RuleParameters": own})
 
     assert judged(name) == ("Completed", {"Crash": "Error"})
     details = statuses(name)["Crash"]["StatusDetails"]
@@ -377,9 +436,10 @@ class TestARuleOfAKilledServer:
         return lambda name: state / "runtime" / f"rules-{name}.1" / shim.PROCESS_FILE
 
     @pytest.fixture
-    def being_judged(self, watched, evaluator, until, gate):
+    def being_judged(self, replayed, evaluator, until, gate):
         """A job whose gradients vanish, which runs on until it may go, and an evaluator with it."""
-        name = watched(rule("VanishingGradient"), rule("ExplodingTensor"), scale=1e-12, gate=gate)
+        rules = rule("VanishingGradient"), rule("ExplodingTensor")
+        name = replayed(*rules, scale="1e-12", gate=gate)
         until(lambda: evaluator(name).exists() and len(evaluator(name).read_text().split()) == 2)
         return name
 

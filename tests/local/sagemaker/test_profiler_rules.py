@@ -94,10 +94,12 @@ def test_the_machine_is_sampled(profiled, finished, listed, body, tmp_path):
 def test_a_report_is_written_where_aws_writes_it(profiled, finished, listed, body):
     """
     ProfilerReport stands for all rules: a document for each and the page; a rule that finds
-    something is IssuesFound.
+    something is IssuesFound. What the sampler writes as it ends is judged, and stored, too: of a
+    job that is shorter than the interval there is no more.
     """
     rules = [rule("ProfilerReport"), rule("OverallSystemUsage")]
-    name = profiled(*rules)
+    minute = {"ProfilingIntervalInMilliseconds": 60000}
+    name = profiled(*rules, config=minute)
     job = finished(name)
 
     told = {each["RuleConfigurationName"]: each for each in job["ProfilerRuleEvaluationStatuses"]}
@@ -112,6 +114,7 @@ def test_a_report_is_written_where_aws_writes_it(profiled, finished, listed, bod
     assert page.lower().startswith(b"<!doctype html>")
     assert name.encode() in page
     assert usage["Datapoints"] > 0
+    assert any(key.endswith(".algo-1.json") for key in listed(f"output/{name}/profiler-output/"))
 
 
 def test_nothing_is_sampled_where_it_is_turned_off(profiled, finished, listed):

@@ -8,6 +8,7 @@ containers they are is in evaluators.
 
 import json
 import time
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -29,11 +30,15 @@ from kennel.rules.configuration import Configuration
 from kennel.rules.outcome import Outcome
 from kennel.rules.parameters import TRUE
 
-LONGEST_S = 120  # that the rules may take after the training has ended
+LEAST_S, MOST_S = 120, 600  # that the rules may take after the training has ended
 POLL_S = 0.1
 MAX_STARTS = 3  # of an evaluator that is killed from outside
 KILLED = 128  # an exit code above it is that of a signal
 STOP_ON_FIRE = "stop_training_on_fire"  # of StalledTrainingRule
+TOO_LONG = (
+    "InternalServerError: the rules were not judged to the end {seconds} s after the training: save"
+    " less often, or ask for fewer of them. kennel rules judges what was saved, too"
+)
 NO_TENSORS = (
     "ClientError: No debugging data was saved by the training job: nothing is under {uri}. Has the"
     " program a hook, and does it save to DebugHookConfig's LocalPath?"
@@ -68,11 +73,13 @@ class Evaluation:
     def advance(self) -> None:
         """Start what is to be evaluated, once there are tensors, and tell what has been found."""
         job = self.record.read()
-        if not statuses.pending(job, DEBUG_RULES):
+        pending = set(statuses.pending(job, DEBUG_RULES))
+        if not pending:
             return
         tensors = self._tensors(job)
         for evaluator in self.evaluators:
-            if tensors is not None and self._must_start(evaluator):
+            is_needed = pending.intersection(evaluator.names)
+            if tensors is not None and is_needed and self._must_start(evaluator):
                 self._start(evaluator, tensors)
         self._tell()
 
@@ -132,20 +139,22 @@ class Evaluation:
         self._await()
         for evaluator in self.evaluators:
             self._conclude(evaluator)
-            self._store(job, evaluator)
+            self._store(self.record.read(), evaluator)
 
     def _await(self) -> None:
         """Wait until every evaluator has ended, and end those that take too long."""
-        deadline = time.monotonic() + LONGEST_S
+        longest_s = patience_s(self.record.read(), now())
+        deadline = time.monotonic() + longest_s
         self.advance()
         while running := [one for one in self.evaluators if self._is_running(one)]:
             if time.monotonic() > deadline:
                 for evaluator in running:
+                    self._fail(evaluator, TOO_LONG.format(seconds=longest_s))
                     self.runtime.kill(evaluator.launch_id)
-                    self._fail(evaluator, f"It took longer than {LONGEST_S} s after the training.")
             elif self.platform.closing.wait(POLL_S):
                 raise Closing
             self.advance()
+        self._tell()  # what came of those that ended since
 
     def _is_running(self, evaluator: Evaluator) -> bool:
         return self.runtime.poll(evaluator.launch_id).status is Status.RUNNING
@@ -170,17 +179,30 @@ class Evaluation:
 
     def _store(self, job: Document, evaluator: Evaluator) -> None:
         """Store each rule's outcome, and what its evaluator has said, where AWS has them."""
-        said = log_lines.all_lines(self.runtime.output(evaluator.launch_id))
         found = {one.name: one for one in keeping.read(evaluator.outcomes)}
         for rule in evaluator.rules:
             name = rule["RuleConfigurationName"]
-            stream = f"{statuses.processing_job(self.record.name, name)}/algo-1"
-            self.platform.logs.append(RULES_LOG_GROUP, stream, log_lines.events(said))
+            while self._store_lines(evaluator, name):
+                pass
             if name in found:
+                outcome = statuses.concluded(job, DEBUG_RULES, found[name])
                 bucket, prefix = s3_uri.split(places.rule_uri(job, rule))
-                document = json.dumps(found[name].document(), indent=1).encode()
+                document = json.dumps(outcome.document(), indent=1).encode()
                 key = f"{prefix}/{keeping.file_name(name)}"
                 self.platform.objects.put_bytes(bucket, key, document)
+
+    def _store_lines(self, evaluator: Evaluator, rule: str) -> bool:
+        """Store some of what an evaluator has said in a rule's log, and how much that was."""
+        before = self.record.read()[LOCAL].get("RuleOffsets", {}).get(rule, 0)
+        output = self.runtime.output(evaluator.launch_id)
+        lines, offset = log_lines.read_lines(output, before, ended=True)
+        if offset == before:
+            return False
+        stream = f"{statuses.processing_job(self.record.name, rule)}/algo-1"
+        with self.record.resources.database.transaction():
+            self.platform.logs.append(RULES_LOG_GROUP, stream, log_lines.events(lines))
+            self.record.change(lambda job: said(job, rule, offset))
+        return True
 
     def remove(self) -> None:
         """Leave nothing of the evaluators on this machine."""
@@ -203,3 +225,15 @@ def started(job: Document, evaluator: Evaluator) -> Document:
     starts = dict(job[LOCAL].get("RuleStarts", {}))
     starts[evaluator.launch_id] = starts.get(evaluator.launch_id, 0) + 1
     return job | {LOCAL: job[LOCAL] | {"RuleStarts": starts}}
+
+
+def said(job: Document, rule: str, offset: int) -> Document:
+    """Return *job* with how far what an evaluator has said is in the log of one of its rules."""
+    offsets = job[LOCAL].get("RuleOffsets", {}) | {rule: offset}
+    return job | {LOCAL: job[LOCAL] | {"RuleOffsets": offsets}}
+
+
+def patience_s(job: Document, moment: datetime) -> int:
+    """Return how long the rules may take after a training that ends: as long as it, in bounds."""
+    begun: datetime = job.get("TrainingStartTime") or job["CreationTime"]
+    return max(LEAST_S, min(MOST_S, round((moment - begun).total_seconds())))

@@ -7,6 +7,7 @@ Who finds out is in evaluation and in profiling.
 import hashlib
 import re
 from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -93,6 +94,8 @@ def updated(job: Document, rules: str, outcomes: Iterable[Outcome], moment: date
 
 def _told(entry: Document, outcome: Outcome, moment: datetime) -> Document:
     """Return a rule's entry with its outcome; one that has triggered stays so."""
+    if entry["RuleEvaluationStatus"] == ISSUES and not outcome.is_violated:
+        return entry  # of an evaluator that has begun anew
     text = details(outcome)
     new = {"RuleEvaluationStatus": outcome.status} | ({"StatusDetails": text} if text else {})
     if new == {member: entry[member] for member in new if member in entry}:
@@ -139,6 +142,15 @@ def failed(
     names = [name for name in pending(job, rules) if among is None or name in among]
     left = [Outcome(name, name, ERROR, reason=reason) for name in names]
     return updated(job, rules, left, moment)
+
+
+def concluded(job: Document, rules: str, outcome: Outcome) -> Outcome:
+    """Return *outcome* as the job tells of it, where its evaluator did not come to its end."""
+    told = {each["RuleConfigurationName"]: each for each in job[MEMBERS[rules]]}[outcome.name]
+    if told["RuleEvaluationStatus"] == outcome.status:
+        return outcome
+    reason = told.get("StatusDetails", "")
+    return replace(outcome, status=told["RuleEvaluationStatus"], reason=reason)
 
 
 def closed(job: Document, moment: datetime) -> Document:
