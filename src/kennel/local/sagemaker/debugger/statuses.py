@@ -93,9 +93,9 @@ def updated(job: Document, rules: str, outcomes: Iterable[Outcome], moment: date
 
 
 def _told(entry: Document, outcome: Outcome, moment: datetime) -> Document:
-    """Return a rule's entry with its outcome; one that has triggered stays so."""
-    if entry["RuleEvaluationStatus"] == ISSUES and not outcome.is_violated:
-        return entry  # of an evaluator that has begun anew
+    """Return a rule's entry with its outcome; of what is told only an issue changes the rest."""
+    if entry["RuleEvaluationStatus"] != IN_PROGRESS and not outcome.is_violated:
+        return entry  # its evaluator has begun anew, or was given up
     text = details(outcome)
     new = {"RuleEvaluationStatus": outcome.status} | ({"StatusDetails": text} if text else {})
     if new == {member: entry[member] for member in new if member in entry}:
