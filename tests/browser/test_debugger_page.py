@@ -113,3 +113,31 @@ def test_what_is_no_number_is_red(browser, page):
 
     assert [is_one_of_them for is_one_of_them, _ in fills] == [False, False]
     assert min(count for _, count in fills) > 1
+
+
+def test_paper_shows_what_is_folded(browser, page):
+    """
+    Parameters and layers alike; afterwards the page is as the reader has left it.
+    """
+    browser.open(page("layers"))
+    folded = browser.run("return document.querySelectorAll('details:not([open])').length")
+    browser.run(
+        "document.querySelector('details').open = true; dispatchEvent(new Event('beforeprint'))"
+    )
+    on_paper = browser.run("return document.querySelectorAll('details:not([open])').length")
+    browser.run("dispatchEvent(new Event('afterprint'))")
+
+    assert folded > 2
+    assert on_paper == 0
+    assert browser.run("return document.querySelectorAll('details[open]').length") == 1
+
+
+def test_what_is_folded_opens_by_a_key(browser, page):
+    """
+    Each is reached by Tab, and Enter unfolds it.
+    """
+    browser.open(page("layers"))
+    browser.run("document.querySelector('summary').focus()")
+    browser.press("Enter")
+
+    assert browser.run("return document.querySelector('details').open")

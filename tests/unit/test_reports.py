@@ -16,7 +16,7 @@ from kennel.profiling.evidence import Evidence
 from kennel.profiling.timeline import Span, Step, Timeline
 from kennel.reports import comparison, debugger, profiler, writing
 from kennel.reports.phases import shares_over_time
-from kennel.reports.series import by_layer, extremes
+from kennel.reports.series import Drawn, by_layer, extremes
 from kennel.rules.outcome import ISSUES, NO_ISSUES, Finding, Outcome
 
 MOST_BYTES = 3_000_000
@@ -322,7 +322,8 @@ def test_two_thousand_layers_are_shown(left_run):
 
     assert len(text.encode()) < MOST_BYTES
     assert "Each row has the strangest values of 17 layers" in text
-    assert "24 layers, those furthest from the others first; 1976 more are nearer" in text
+    assert "8 layers, those furthest from the others first" in text
+    assert "112 layers nearer to the others; 1880 still nearer are left out" in text
 
 
 def test_two_runs_are_told_apart(left_run):
@@ -508,3 +509,44 @@ def test_readers_import_the_standard_library_and_this_package_alone():
     }
 
     assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"kennel"}
+
+
+def test_a_small_cost_is_no_headline(left_run):
+    """
+    What would save a fiftieth of the run is said, and not in large figures.
+    """
+    for name, cost_s, heading, is_large in (
+        ("small", 0.02, "Little to change", False),
+        ("large", 0.5, "What to change", True),
+    ):
+        run = left_run(name).with_phases()
+        wall_s = Evidence.read(run.profile).wall_s
+        finding = Finding("it", "it waits", "do not", 1, 0, cost_s=cost_s * wall_s)
+        run.with_profile_rules(Outcome("A", "A", ISSUES, {}, 9, 1, (finding,)))
+        page = pages(run)[0]
+
+        assert page.headings[0] == heading
+        assert ("may be saved" in page.text) == is_large
+        assert "It waits." in page.text
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param(["ResNet_conv1.weight", "ResNet_fc.weight"], ["conv1.weight", "fc.weight"]),
+        pytest.param(["ResNet_conv1.weight", "Head_fc.weight"], None),
+        pytest.param(["conv_1.weight", "conv_2.weight"], None),
+        pytest.param(["Net_", "Net_a"], None),
+        pytest.param(["_a", "_b"], None),
+    ],
+)
+def test_layers_are_called_as_in_the_model(left_run, names, expected):
+    """
+    Without the model's class, where smdebug has put it before all of them.
+    """
+    run = left_run()
+    run.debug.mkdir(parents=True, exist_ok=True)
+    norms = {name: [[0, 1.0]] for name in names}
+    (run.debug / "series.json").write_text(json.dumps({"gradient_norms": norms}))
+
+    assert list(Drawn.read(run.debug).gradient_norms) == (expected or names)

@@ -38,6 +38,16 @@
     });
   }
 
+  // On paper nothing can be unfolded.
+  let unfolded = [];
+  addEventListener("beforeprint", () => {
+    unfolded = [...document.querySelectorAll("details:not([open])")];
+    for (const each of unfolded) each.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const each of unfolded) each.open = false;
+  });
+
   // Marks. Titles move into a map, or the browser's own tooltip would come as well.
   const titles = new Map();
   const marks = new Map();

@@ -90,6 +90,11 @@ def drawn(heading: str, *parts: Content) -> Markup | None:
     return section(heading, there) if there else None
 
 
+def folded(summary: str, *content: Content) -> Markup:
+    """Return what is seen when it is asked for, and on paper."""
+    return element("details", element("summary", summary), *content)
+
+
 @cache
 def asset(name: str) -> str:
     """Return a file that lies beside this module."""

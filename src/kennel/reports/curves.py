@@ -183,7 +183,8 @@ def strange(curves: Sequence[Curve], high: float) -> str:
     wild = [curve.name for curve in curves if any(value > high for _, value in curve.known)]
     if wild:
         said.append(f"beyond the scale: some of {listed(wild)}")
-    return ("A cross marks the first: " if any(c for _, c in broken) else "") + "; ".join(said)
+    text = ("A cross marks the first: " if any(c for _, c in broken) else "") + "; ".join(said)
+    return text[:1].upper() + text[1:]
 
 
 def renamed(curve: Curve, name: str, look: str) -> Curve:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from kennel.pages.legends import marked
 from kennel.pages.markup import Content, Markup, element, joined
+from kennel.pages.page import folded
 from kennel.pages.tables import Cell, Column, Row, table
 from kennel.pages.words import counted, duration, fine, number
 from kennel.rules.outcome import ERROR, IN_PROGRESS, ISSUES, NO_ISSUES, STOPPED, Finding, Outcome
@@ -69,7 +70,6 @@ def rules(outcomes: Sequence[Outcome], about: Mapping[str, str]) -> Markup:
         Column("Threshold", numeric=True),
         Column("Times", numeric=True),
         Column("Judged", numeric=True),
-        Column("Parameters"),
     ]
     rows = [row(outcome, about.get(outcome.rule, "")) for outcome in ranked(outcomes)]
     return table(counted(len(rows), "rule"), columns, rows, ordered=(1, "none"))
@@ -79,12 +79,15 @@ def row(outcome: Outcome, about: str) -> Row:
     """Return a rule's row; what it found is its worst finding's."""
     worst = outcome.findings[0] if outcome.findings else None
     word = result(outcome)
-    given = outcome.parameters.items()
-    parameters = ", ".join(f"{name} {text}" for name, text in given if text)
+    given = [f"{name} = {text}" for name, text in outcome.parameters.items() if text]
     return Row(
         [
             Cell(
-                [named(outcome), element("span", ended(about), class_="note") if about else None],
+                [
+                    named(outcome),
+                    element("span", ended(about), class_="note") if about else None,
+                    folded(counted(len(given), "parameter"), ", ".join(given)) if given else None,
+                ],
                 outcome.name,
             ),
             Cell(marked(LOOKS.get(word, "k9"), word.replace(" ", NO_BREAK)), str(order(outcome))),
@@ -92,7 +95,6 @@ def row(outcome: Outcome, about: str) -> Row:
             value(worst.threshold if worst else None),
             Cell(f"{outcome.violations:,}", outcome.violations),
             Cell(f"{outcome.datapoints:,}", outcome.datapoints),
-            Cell(parameters),
         ]
     )
 

@@ -15,7 +15,8 @@ from typing import Self
 from kennel.pages.charts import Axis, Line, colour, figure, kind, plot
 from kennel.pages.heatmap import Stripe, heatmap
 from kennel.pages.legends import legend, names
-from kennel.pages.markup import Markup, element
+from kennel.pages.markup import Markup, element, joined
+from kennel.pages.page import folded
 from kennel.pages.scales import linear, logarithmic
 from kennel.pages.tables import Cell, Column, Row, table
 from kennel.pages.words import counted, number
@@ -25,7 +26,8 @@ from kennel.reports.series import Points
 CELLS = 120  # of a row
 STRIPES = 120  # rows; of more layers, several share one
 LINES = 6  # drawn one by one
-TABLED = 24
+WORST = 8  # rows of the table that are seen at once
+TABLED = 120
 NOTHING = 1e-30  # what is less is nothing
 DECADES = 12.0  # that the colours span at most
 FAR = 1e9  # decades from the middle: what is no number
@@ -226,29 +228,10 @@ def lines(found: Measure, chosen: Sequence[str]) -> Markup | None:
 
 
 def listing(found: Measure, order: Sequence[str]) -> Markup:
-    """Return what each layer came to, the strangest first."""
+    """Return what each layer came to, the strangest first; all but the worst are folded away."""
+    places = {name: at for at, name in enumerate(found.points, 1)}
     has_broken = is_broken(found)
-    numbers = {name: at for at, name in enumerate(found.points, 1)}
-    rows = []
-    for name in order[:TABLED]:
-        values = [value for _, value in found.points[name]]
-        known = [value for value in values if isfinite(value)]
-        measures = [known[0], known[-1], min(known), max(known)] if known else [None] * 4
-        cells = [
-            Cell(None, None) if each is None else Cell(number(each, 3), each) for each in measures
-        ]
-        broken = len(values) - len(known)
-        rows.append(
-            Row(
-                [
-                    Cell(numbers[name], numbers[name]),
-                    Cell(name),
-                    *cells,
-                    *([Cell(broken or None, broken or None)] if has_broken else []),
-                ],
-                key(found, name),
-            )
-        )
+    rows = [row(found, name, places[name], has_broken=has_broken) for name in order[:TABLED]]
     columns = [
         Column("Layer", numeric=True),
         Column("Tensor"),
@@ -256,6 +239,26 @@ def listing(found: Measure, order: Sequence[str]) -> Markup:
         *([Column("No numbers", numeric=True)] if has_broken else []),
     ]
     left = len(order) - len(rows)
-    caption = counted(len(rows), "layer") + ", those furthest from the others first"
-    more = f"; {left} more are nearer" if left else ""
-    return table(caption + more, columns, rows, ordered=(0, "none"))
+    worst, others = rows[:WORST], rows[WORST:]
+    caption = counted(len(worst), "layer") + ", those furthest from the others first"
+    more = f"{counted(len(others), 'layer')} nearer to the others"
+    rest = f"; {left} still nearer are left out" if left else ""
+    return joined(
+        table(caption, columns, worst, ordered=(0, "none")),
+        folded(more, table(more + rest, columns, others, ordered=(0, "none"))) if others else None,
+    )
+
+
+def row(found: Measure, name: str, place: int, *, has_broken: bool) -> Row:
+    """Return what a layer came to."""
+    values = [value for _, value in found.points[name]]
+    known = [value for value in values if isfinite(value)]
+    measures = [known[0], known[-1], min(known), max(known)] if known else [None] * 4
+    broken = (len(values) - len(known)) or None
+    cells = [
+        Cell(place, place),
+        Cell(name),
+        *(Cell(None, None) if each is None else Cell(number(each, 3), each) for each in measures),
+        *([Cell(broken, broken)] if has_broken else []),
+    ]
+    return Row(cells, key(found, name))

@@ -29,7 +29,7 @@ LOOKS: Mapping[str, tuple[str, str]] = {
     phase.BACKWARD: ("backward", "k5"),
     phase.OPTIMIZER: ("optimizer", "k3"),
     phase.METRICS: ("metrics", "k9"),
-    phase.EXCHANGE: ("waiting for other hosts", "k1"),
+    phase.EXCHANGE: ("waiting for other processes", "k1"),
     phase.DEBUG: ("debugger", "k4"),
     phase.EVALUATION: ("evaluation", "k2"),
     phase.CHECKPOINT: ("checkpoint", "k6"),

@@ -78,10 +78,22 @@ def named(document: Any) -> dict[str, Points]:  # noqa: ANN401 - any JSON
 
 
 def by_layer(found: dict[str, Points]) -> dict[str, Points]:
-    """Return layers in their order, by their names where the document's is the alphabet's."""
-    if list(found) != sorted(found):
-        return found
-    return {name: found[name] for name in sorted(found, key=place)}
+    """Return layers in their order (where the document's is the alphabet's: by name), shortened."""
+    names = list(found)
+    if names == sorted(names):
+        names.sort(key=place)
+    model = model_of(names)
+    return {name.removeprefix(model): found[name] for name in names}
+
+
+def model_of(layers: Sequence[str]) -> str:
+    """Return the model's class, which smdebug puts before each layer: ``ResNet_``; empty: none."""
+    model, line, _ = (layers[0] if layers else "").partition("_")
+    prefix = model + line
+    is_model = model[:1].isupper() and all(
+        len(each) > len(prefix) and each.startswith(prefix) for each in layers
+    )
+    return prefix if is_model and line else ""
 
 
 def place(layer: str) -> tuple[bool, list[tuple[int, str]]]:

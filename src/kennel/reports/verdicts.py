@@ -16,6 +16,7 @@ from kennel.reports.phases import words
 from kennel.rules.outcome import Outcome
 
 FIRST = 5  # that are said; the rest stand among the rules
+LITTLE = 0.05  # of the run
 TRAINING = (phase.FORWARD, phase.BACKWARD, phase.OPTIMIZER)
 
 
@@ -25,7 +26,7 @@ def of_profile(outcomes: Sequence[Outcome], evidence: Evidence) -> Markup:
     judged = [outcome for outcome in outcomes if not is_untold(outcome)]
     if wastes:
         said: Content = [most(wastes[0]), changes(wastes[:FIRST]), more(len(wastes) - FIRST)]
-        heading = "What to change"
+        heading = "Little to change" if all(map(is_little, wastes)) else "What to change"
     elif judged:
         said, heading = element("p", nothing(len(judged), len(outcomes))), "Nothing to change"
     else:
@@ -34,9 +35,14 @@ def of_profile(outcomes: Sequence[Outcome], evidence: Evidence) -> Markup:
     return section(heading, said, facts(figures(evidence)))
 
 
+def is_little(waste: Waste) -> bool:
+    """Say whether a cost is known, and hardly worth a change."""
+    return waste.share is not None and waste.share < LITTLE
+
+
 def most(waste: Waste) -> Markup | None:
-    """Return the largest cost as a figure."""
-    if waste.share is None or not waste.cost_s:
+    """Return the largest cost as a figure, if it is worth one."""
+    if waste.share is None or not waste.cost_s or is_little(waste):
         return None
     return element(
         "div",
