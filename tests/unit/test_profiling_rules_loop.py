@@ -521,6 +521,21 @@ def test_steps_of_the_training_are_judged_as_such_and_no_others(run):
     assert "no steps" in judged("StepOutlier", evidence, mode="ModeKeys.EVAL").reason
 
 
+def test_what_the_debugger_saves_is_no_outlier(run):
+    """
+    Steps that are slow for its sake alone; they do not hide those that are held up, either.
+    """
+    phases = {**USUAL, "debug": 0.0001}
+    saved = {number: {"debug": 0.5} for number in range(0, 400, 8)}
+    held_up = {number: {"forward": 0.4} for number in range(3, 400, 30)}
+
+    assert judged("StepOutlier", run(steps=400, phases=phases, slow=saved)).violations == 0
+    both = judged("StepOutlier", run(steps=400, phases=phases, slow=saved | held_up))
+    assert sorted(both.details["step_numbers"]) == sorted(held_up)
+    assert "in phase forward" in both.findings[0].problem
+    assert both.findings[0].value < 0.6
+
+
 def test_steps_that_were_looked_into_are_no_outliers(run):
     """
     torch.profiler slows them down.

@@ -7,7 +7,6 @@ and the local server refuse by it what cannot be judged.
 """
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -297,31 +296,9 @@ def asked(text: str) -> tuple[Configuration, ...]:
     Raises:
         RuleError: It is none of these, or asks for what cannot be judged.
     """
-    found = _asked(text.strip())
+    found = configuration.asked(text, tuple(TABLES))
     check(found)
     return found
-
-
-def _asked(text: str) -> tuple[Configuration, ...]:
-    if text.lower() in ("", "none"):
-        return ()
-    if text.lower() == "all":
-        return tuple(Configuration(name, name) for name in TABLES)
-    if not text.startswith(("[", "{")):
-        names = [name.strip() for name in text.split(",")]
-        return configuration.read([{"RuleConfigurationName": name} for name in names if name])
-    try:
-        documents = json.loads(text)
-    except ValueError as error:
-        raise RuleError(
-            f"the rules are no JSON: {error}", expected="DebugRuleConfigurations, a list"
-        ) from error
-    listed = documents if isinstance(documents, list) else [documents]
-    if not all(isinstance(document, dict) for document in listed):
-        raise RuleError(
-            "a rule configuration is no object", expected='[{"RuleConfigurationName": "…"}, …]'
-        )
-    return configuration.read(listed)
 
 
 def _require_number(rule: str, name: str, text: str) -> None:

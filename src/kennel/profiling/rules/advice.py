@@ -183,7 +183,6 @@ def for_slow_steps(phase: str, opening: int) -> str:
         timeline.DATA: "readers are held up: look for very large pictures, a slow disk or network",
         timeline.COPY: "batches reach the device slowly: look for other programs that use its bus",
         timeline.EXCHANGE: "a rank waits for another: look at the slowest host",
-        timeline.DEBUG: "tensors are saved in these steps: a larger debug-save-interval",
     }
     return texts.get(
         phase, "the step itself is held up: look for other programs on the same machine"

@@ -29,11 +29,11 @@ def outliers(evidence: Evidence, values: Values) -> Judgement:
     steps = _ordinary(evidence.run, found.steps)
     if len(steps) < FEWEST_STEPS:
         return Judgement(reason=f"{len(steps)} steps, and {FEWEST_STEPS} are needed")
-    seconds = [step.seconds for step in steps]
+    seconds = [_taken(step) for step in steps]
     usual, spread = median(seconds), quantiles.deviation(seconds)
     limit = quantiles.mean(seconds) + values["stddev"] * spread
-    slow = sorted((step for step in steps if step.seconds > limit), key=lambda step: -step.seconds)
-    lost_s = math.fsum(step.seconds - usual for step in slow)
+    slow = sorted((step for step in steps if _taken(step) > limit), key=_taken, reverse=True)
+    lost_s = math.fsum(_taken(step) - usual for step in slow)
     share = 100 * lost_s / math.fsum(seconds)
     ignored = _ignored(len(steps), values)
     details = {
@@ -61,6 +61,16 @@ def _ordinary(run: Run, steps: Sequence[Step]) -> list[Step]:
     return [step for step in steps[1:] if step.number not in traced]
 
 
+def _taken(step: Step) -> float:
+    """
+    Return a step's seconds without the debugger's.
+
+    It saves tensors in every so many steps by intention: that these take longer is no fault of the
+    loop, and would hide the steps that are held up by something.
+    """
+    return step.seconds - step.phases.get(timeline.DEBUG, 0.0)
+
+
 def _ignored(count_: int, values: Values) -> int:
     """Return how many outliers are put up with: in a short run fewer, unless they were given."""
     if "n_outliers" in values[GIVEN]:
@@ -72,17 +82,17 @@ def _slow(
     slow: Sequence[Step], steps: Sequence[Step], limit: float, lost_s: float
 ) -> tuple[Finding, ...]:
     """Return what all of them are, and then the worst of them one by one."""
-    usual = median(step.seconds for step in steps)
+    usual = median(map(_taken, steps))
     phase, share = _to_blame(slow, steps)
     opening = _opening(slow, steps)
     worst = slow[0]
-    times = worst.seconds / usual
+    longest = _taken(worst)
     summary = Finding(
         "steps",
         f"{len(slow)} of {len(steps)} steps are far slower than the usual {_time(usual)} (up to "
-        f"{_time(worst.seconds)}, {times:.0f} times), {share:.0%} of it in phase {phase}",
+        f"{_time(longest)}, {longest / usual:.0f} times), {share:.0%} of it in phase {phase}",
         advice.for_slow_steps(phase, opening),
-        worst.seconds,
+        longest,
         limit,
         step=worst.number,
         at_s=worst.start,
@@ -91,13 +101,13 @@ def _slow(
     single = [
         Finding(
             f"step {step.number}",
-            f"took {_time(step.seconds)}, {step.seconds / usual:.0f} times the usual",
+            f"took {_time(_taken(step))}, {_taken(step) / usual:.0f} times the usual",
             "",
-            step.seconds,
+            _taken(step),
             limit,
             step=step.number,
             at_s=step.start,
-            cost_s=step.seconds - usual,
+            cost_s=_taken(step) - usual,
         )
         for step in slow[:NAMED]
     ]
@@ -106,7 +116,7 @@ def _slow(
 
 def _to_blame(slow: Sequence[Step], steps: Sequence[Step]) -> tuple[str, float]:
     """Return the phase that the slow steps lose most of their time in, and which share of it."""
-    names = {name for step in steps for name in step.phases}
+    names = {name for step in steps for name in step.phases} - {timeline.DEBUG}
     usual = {name: median(step.phases.get(name, 0.0) for step in steps) for name in names}
     lost = {
         name: math.fsum(max(0.0, step.phases.get(name, 0.0) - usual[name]) for step in slow)
