@@ -124,6 +124,23 @@ def test_what_an_evaluator_says_is_in_its_rules_log_once(evaluation, runtime, pl
     assert [event.message for event in events] == ["one", "two"]
 
 
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"Violations": "many"}', '{"Findings": [{}]}', '{"Findings": [1]}']
+)
+def test_what_is_no_outcome_is_passed_over(evaluation, runtime, text):
+    """
+    An evaluator of somebody else's may leave anything; the job comes to its end all the same.
+    """
+    judging = evaluation("a")
+    (evaluator,) = judging.evaluators
+    runtime.states = {evaluator.launch_id: [ENDED]}
+    evaluator.outcomes.mkdir(parents=True)
+    (evaluator.outcomes / "a.json").write_text(text)
+    judging.finish()
+
+    assert found(judging) == [ERROR]
+
+
 def test_rules_that_take_too_long_are_given_up(evaluation, runtime, platform, monkeypatch):
     """
     Their evaluator is not taken for one that somebody else has killed, also while those of another

@@ -30,10 +30,9 @@ def read(folder: Path) -> tuple[Outcome, ...]:
     for path in sorted(folder.glob("*.json")):
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(document, dict):
             found.append(Outcome.of({"Rule": path.stem, **document}))
+        except (OSError, ValueError, TypeError, AttributeError):  # somebody else's file
+            continue
     return tuple(found)
 
 

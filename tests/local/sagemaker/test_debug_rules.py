@@ -501,6 +501,8 @@ def test_what_cannot_be_judged_is_refused(sagemaker, job_request, bucket):
         *[{**rule("AllZero"), "RuleConfigurationName": str(n)} for n in range(21)]
     )
     assert "nothing.py" in message(mine)
+    empty_part = {"S3OutputPath": f"s3://{bucket}/a//b"}
+    assert "empty parts" in message(rule("AllZero"), hook=empty_part)
     assert "'nowhere'" in message(hook={"S3OutputPath": "s3://nowhere/watched"})
     assert "LocalPath" in message(hook=hook | {"LocalPath": "/var/tensors"})
     assert "LocalPath" in message(hook=hook | {"LocalPath": "/opt/ml/output"})

@@ -157,6 +157,28 @@ def test_sampling_can_be_changed_while_the_job_runs(unprofiled, finished, sagema
         sagemaker.update_training_job(TrainingJobName=name, ProfilerConfig={})
 
 
+def test_a_profile_that_cannot_be_stored_costs_its_rules(profiled, finished, s3, unique):
+    """
+    A bucket that goes while the job runs does not take the job with it, nor its model.
+    """
+    other = unique("other")
+    s3.create_bucket(Bucket=other)
+    minute = {"S3OutputPath": f"s3://{other}/p", "ProfilingIntervalInMilliseconds": 60000}
+    script = (
+        "import os, time; time.sleep(1)\n"
+        "open(os.environ['SAGEMAKER_BASE_DIR'] + '/model/model.txt', 'w').close()"
+    )
+    name = profiled(rule("OverallSystemUsage"), script=script, config=minute)
+    s3.delete_bucket(Bucket=other)
+    job = finished(name)
+
+    (told,) = job["ProfilerRuleEvaluationStatuses"]
+    assert job["TrainingJobStatus"] == "Completed"
+    assert job["ModelArtifacts"]["S3ModelArtifacts"]
+    assert told["RuleEvaluationStatus"] == "Error"
+    assert "NoSuchBucket" in told["StatusDetails"]
+
+
 def test_what_cannot_be_profiled_is_refused(sagemaker, job_request):
     """
     An interval, a rule, a parameter or a bucket that there is not.

@@ -1,7 +1,9 @@
 """What SageMaker does beside a training job for Debugger and Profiler, as the job's thread asks."""
 
+import contextlib
+import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kennel.contract import TENSORS_END, ContainerPaths
@@ -9,10 +11,14 @@ from kennel.local.sagemaker import s3_uri
 from kennel.local.sagemaker.debugger import places, statuses
 from kennel.local.sagemaker.debugger.evaluation import Evaluation
 from kennel.local.sagemaker.debugger.profiling import Profiling
+from kennel.local.sagemaker.debugger.statuses import DEBUG_RULES, PROFILER_RULES
 from kennel.local.sagemaker.platform import Platform, now
 from kennel.local.sagemaker.training.checkpoints import Checkpoints
 from kennel.local.sagemaker.training.hosts import Host
 from kennel.local.sagemaker.training.record import Record
+from kennel.local.wire.errors import ApiError
+
+LOG = logging.getLogger(__name__)
 
 ENDING = ".beside"  # of the folder's name: no job's has a dot
 
@@ -60,8 +66,10 @@ class Beside:
 
     def advance(self) -> None:
         """Go on while the job runs."""
-        self.profiling.advance()
-        self.evaluation.advance()
+        with self._harmless(PROFILER_RULES):
+            self.profiling.advance()
+        with self._harmless(DEBUG_RULES):
+            self.evaluation.advance()
 
     def pause(self) -> None:
         """Let go of the machine while the job has no instances."""
@@ -74,8 +82,20 @@ class Beside:
         Raises:
             Closing: The server is going away.
         """
-        self.profiling.finish(hosts)
-        self.evaluation.finish()
+        with self._harmless(PROFILER_RULES):
+            self.profiling.finish(hosts)
+        with self._harmless(DEBUG_RULES):
+            self.evaluation.finish()
+
+    @contextlib.contextmanager
+    def _harmless(self, rules: str) -> Iterator[None]:
+        """Let what cannot be stored, as its bucket has gone, cost these rules and not the job."""
+        try:
+            yield
+        except ApiError as error:
+            LOG.warning("%s of %s: %s", rules, self.record.name, error)
+            reason, moment = f"ClientError: {error}", now()
+            self.record.change(lambda job: statuses.failed(job, rules, reason, moment))
 
     def remove(self) -> None:
         """Leave nothing on this machine, and no rule in progress."""

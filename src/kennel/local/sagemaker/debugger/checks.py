@@ -10,6 +10,7 @@ from typing import Any
 
 from kennel.contract import PROFILING_INTERVALS_MS
 from kennel.errors import RuleError
+from kennel.local.s3.keys import COMPONENT_BYTES, tree_path
 from kennel.local.sagemaker import s3_uri
 from kennel.local.sagemaker.debugger import places
 from kennel.local.sagemaker.debugger.statuses import DEBUG_RULES, PROFILER_RULES
@@ -41,6 +42,18 @@ def check(request: Request) -> None:
             raise invalid(f"{rules}: {error}") from error
     for uri in uris(request):
         s3_uri.split(uri)
+    if request.get(DEBUG_RULES) and places.HOOK in request:
+        check_readable(places.uri_of(request, places.HOOK))
+
+
+def check_readable(uri: str) -> None:
+    """Ask that an evaluator can be given the prefix of the tensors as a folder."""
+    if tree_path(s3_uri.split(uri)[1]) is None:
+        raise invalid(
+            f"{places.HOOK}.S3OutputPath: the rules read the tensors from a folder, and none can be"
+            f" called {uri!r}: leave out empty parts, '.', '..' and parts above"
+            f" {COMPONENT_BYTES} bytes"
+        )
 
 
 def check_local_path(config: Request, member: str) -> None:
