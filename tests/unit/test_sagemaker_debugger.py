@@ -9,8 +9,16 @@ from botocore.loaders import Loader
 
 from kennel.local.resources import LOCAL
 from kennel.local.runtimes.protocol import State, Status
-from kennel.local.sagemaker.debugger import evaluation, evaluators, places, profiling, statuses
-from kennel.local.sagemaker.debugger.statuses import DEBUG_RULES
+from kennel.local.sagemaker.debugger import (
+    evaluation,
+    evaluators,
+    places,
+    profiling,
+    statuses,
+    updates,
+)
+from kennel.local.sagemaker.debugger.statuses import DEBUG_RULES, PROFILER_RULES
+from kennel.local.wire.errors import ApiError
 from kennel.rules.outcome import ERROR, ISSUES, NO_ISSUES, Finding, Outcome
 
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -77,6 +85,25 @@ def test_a_rules_arn_is_one_that_sagemaker_could_give(name):
 
     assert re.fullmatch(shape["pattern"], arn)
     assert len(arn) <= shape["max"]
+
+
+def test_an_update_adds_rules_up_to_as_many_as_a_job_may_have():
+    """
+    Each request may have 20, and the job too.
+    """
+    training = job(TrainingJobStatus="InProgress", SecondaryStatus="Training")
+
+    def more(job, *numbers):
+        rules = [
+            {"RuleConfigurationName": f"{n}", "RuleParameters": {"rule_to_invoke": "IOBottleneck"}}
+            for n in numbers
+        ]
+        return updates.updated({PROFILER_RULES: rules}, MOMENT, job)
+
+    full = more(more(training, *range(15)), *range(15, 20))
+    assert len(full[statuses.MEMBERS[PROFILER_RULES]]) == 20
+    with pytest.raises(ApiError, match="21 rules, and a job may have 20"):
+        more(full, 20)
 
 
 def test_a_status_that_stays_keeps_its_time():

@@ -21,6 +21,7 @@ from kennel.rules import debugger as debugger_rules
 
 Request = Mapping[str, Any]
 
+MAX_RULES = 20  # of each kind, as the service model has it for one request
 TAKEN = (places.BASE.model, places.BASE.root / "input", places.BASE.output_data)
 
 
@@ -36,8 +37,11 @@ def check(request: Request) -> None:
             check_local_path(request[member], member)
     check_profiler(request)
     for rules, judges in ((DEBUG_RULES, debugger_rules), (PROFILER_RULES, profiler_rules)):
+        asked = request.get(rules, [])
+        if len(asked) > MAX_RULES:  # with those of an update
+            raise invalid(f"{rules}: {len(asked)} rules, and a job may have {MAX_RULES}")
         try:
-            judges.check(configuration.read(request.get(rules, [])))
+            judges.check(configuration.read(asked))
         except RuleError as error:
             raise invalid(f"{rules}: {error}") from error
     for uri in uris(request):
