@@ -4,11 +4,10 @@ import json
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +24,7 @@ class Run:
 
     Args:
         wall_s: From the start of the process to its end, as its parent saw it.
-        cpu_s: Of the process and its children.
+        cpu_s: Of the process and the children that it has waited for.
         epochs: (images a second while training, seconds with the validation) of each.
     """
 
@@ -41,12 +40,18 @@ class Run:
         return sum(seconds for _, seconds in self.epochs)
 
 
-def train(root: Path, hyperparameters: Mapping[str, str], channels: Mapping[str, Path]) -> Run:
+def train(
+    root: Path,
+    hyperparameters: Mapping[str, str],
+    channels: Mapping[str, Path],
+    cores: Collection[int] = (),
+) -> Run:
     """
     Train once.
 
     Args:
         root: What stands for /opt/ml; made.
+        cores: That it may use, by number; none: those of this process.
 
     Raises:
         RuntimeError: It failed.
@@ -60,9 +65,9 @@ def train(root: Path, hyperparameters: Mapping[str, str], channels: Mapping[str,
     paths.input_data_config.write_text(json.dumps({name: {} for name in channels}))
     hosts = {"current_host": "localhost", "hosts": ["localhost"], "network_interface_name": "lo"}
     paths.resource_config.write_text(json.dumps(hosts))
-    used, started = cpu_s(), time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "kennel.training", "train"],
+    started = time.perf_counter()
+    process = subprocess.Popen(  # noqa: S603 - ours
+        [*pinned(cores), sys.executable, "-m", "kennel.training", "train"],
         env=os.environ
         | {
             "SAGEMAKER_BASE_DIR": str(root),
@@ -72,19 +77,21 @@ def train(root: Path, hyperparameters: Mapping[str, str], channels: Mapping[str,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
+    assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    log = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
     wall_s = time.perf_counter() - started
-    if done.returncode:
-        raise RuntimeError(done.stdout[-4000:])
-    epochs = tuple((float(speed), float(s)) for _, speed, s in EPOCH.findall(done.stdout))
-    return Run(paths, wall_s, cpu_s() - used, epochs, done.stdout)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(log[-4000:])
+    epochs = tuple((float(speed), float(s)) for _, speed, s in EPOCH.findall(log))
+    return Run(paths, wall_s, used.ru_utime + used.ru_stime, epochs, log)
 
 
-def cpu_s() -> float:
-    """Return the CPU seconds of the children that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def pinned(cores: Collection[int]) -> list[str]:
+    """Return what to put before a command so that it runs on these cores alone."""
+    return ["taskset", "-c", ",".join(map(str, cores))] if cores else []
 
 
 def machine() -> dict[str, object]:
