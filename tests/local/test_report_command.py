@@ -27,7 +27,8 @@ weights = "none"      # no network
 model = "resnet18"
 augment = "none"
 image-size = 32
-epochs = 2
+epochs = 1
+batch-size = 16
 """
 WATCHED = ("train", "--profile", "--json")
 
@@ -42,14 +43,21 @@ def home(tmp_path_factory, state, few_digits):
 
 @pytest.fixture(scope="module")
 def kennel(home, server):
-    """Run ``kennel local run -- kennel ARGS`` there."""
+    """Run ``kennel ARGS`` there, as ``kennel local run`` would each time."""
     assert server
+    told = "import json, os; print(json.dumps(dict(os.environ)))"
+    command = [*KENNEL, "local", "run", "--", sys.executable, "-c", told]
+    environment = json.loads(
+        subprocess.run(  # noqa: S603 - ourselves
+            command, cwd=home, capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+    )
 
     def kennel(*args, code=0):
-        command = [*KENNEL, "local", "run", "--", *KENNEL, *map(str, args)]
         done = subprocess.run(  # noqa: S603 - ourselves
-            command, cwd=home, capture_output=True, text=True, check=False, timeout=300
-        )
+            [*KENNEL, *map(str, args)],
+            cwd=home, env=environment, capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
         return done
 

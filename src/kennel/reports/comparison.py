@@ -67,9 +67,9 @@ def answer(a: Side, b: Side) -> Markup:
 
 def headline(faster: float) -> Markup:
     """Return the ratio of both throughputs."""
-    quick = "B" if faster >= 1 else "A"
+    quick, slow = ("B", "A") if faster >= 1 else ("A", "B")
     times = number(max(faster, 1 / faster), 2)
-    words = f"times as many pictures a second, {quick} against {'A' if quick == 'B' else 'B'}"
+    words = f"times as many pictures a second in {quick} as in {slow}"
     return element("div", element("strong", times), element("span", words), class_="headline")
 
 
