@@ -119,7 +119,7 @@ class Recorder:
         """Save what a step came to, after the backward and before the optimizer."""
         if not self._saved:
             return
-        with self._guarded():
+        with self._guarded(), hook_statistics.on_one_thread():
             self._save_batch(loss, logits, labels)
             self._save_gradients()
 
@@ -167,7 +167,8 @@ class Recorder:
         with self._guarded():
             self._saved = self._hook.begin(mode, number, step)
             if self._saved:
-                self._save_weights()
+                with hook_statistics.on_one_thread():
+                    self._save_weights()
                 self._attach()
 
     def _entered(self, _module: nn.Module, _inputs: object) -> None:
@@ -318,7 +319,8 @@ class Recorder:
         at = doing or f"failed at step {self._step - 1}"
         self.failure = f"the hook {at}: {type(error).__name__}: {error}"
         self._say(f"DEBUGGER OFF: {self.failure}: nothing more is saved, the training goes on")
-        self._say("".join(traceback.format_exception(error)).rstrip())
+        if not isinstance(error, OSError):  # of a disk there is no more to know
+            self._say("".join(traceback.format_exception(error)).rstrip())
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:  # noqa: ANN401 - whatever a layer takes or gives

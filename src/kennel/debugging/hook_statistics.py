@@ -6,7 +6,8 @@ updates) are taken of a sample: numbers spread evenly over it.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -18,6 +19,17 @@ SAMPLE = 2048  # numbers of a tensor that percentiles and updates are taken of
 EXACT = 2**16  # numbers; the variance of more comes of their sums: its own pass is a slow one
 PERCENTILES = (0.05, 0.95)
 KERNELS = 2 * 3 * 5 * 7 * 11  # what the sizes of kernels and layers are made of
+
+
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Compute on one of a CPU's threads: to wake the others takes longer than they would save."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def flat(tensor: Tensor) -> Tensor:
