@@ -172,6 +172,25 @@ def test_a_sampler_that_dies_is_said_and_the_run_goes_on(tmp_path, dataset, entr
     assert (paths.profile / PAGE).exists()
 
 
+def test_a_run_whose_findings_cannot_be_kept_goes_on(tmp_path, dataset, entry):
+    """
+    It learns what it would, says in a line each what is missing, and shows nobody a traceback.
+    """
+    paths = entry.lay_out(tmp_path, QUICK | PROFILE | {"debug": "true"}, dataset)
+    (tmp_path / "file").write_text("no folder")
+    for folder in (paths.profile, paths.debug):
+        folder.symlink_to(tmp_path / "file")
+    code, output = entry.run(paths)
+
+    assert code == 0, output
+    assert trained.load(paths.model)
+    assert "WARNING: the machine was not sampled to the end" in output
+    assert "WARNING: the profile could not be written" in output
+    assert "WARNING: the tensors could not be judged" in output
+    assert "DEBUGGER OFF" in output
+    assert "Traceback" not in output
+
+
 def sampler_of(pid):
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in path.read_text().split():

@@ -7,7 +7,7 @@ import pytest
 from smdebug.profiler.algorithm_metrics_reader import LocalAlgorithmMetricsReader
 from smdebug.profiler.utils import TimeUnits
 
-from kennel.profiling import timeline
+from kennel.profiling import documents, timeline
 from kennel.profiling.timeline import Span, Step
 from kennel.profiling.timeline_files import IN_A_FILE, SLOWEST, TimelineFiles
 
@@ -170,6 +170,37 @@ def test_no_file_is_left_under_an_old_name(tmp_path):
 
     assert len(list(tmp_path.rglob("*_pythontimeline.json"))) == 1
     assert list(tmp_path.rglob("*.tmp")) == []
+
+
+def test_a_disk_that_is_full_ends_no_training_and_loses_no_time(tmp_path):
+    """
+    Steps are taken whether they can be written or not, and written once they can be.
+    """
+    (tmp_path / "framework").write_text("in the way")
+    files, now = make(tmp_path, at_most=2 * IN_A_FILE)
+    add_steps(files, now, [0.1] * (5 * IN_A_FILE))
+    with pytest.raises(OSError, match="framework"):
+        files.flush()
+
+    (tmp_path / "framework").unlink()
+    add_steps(files, now, [0.1] * 60)
+
+    found = timeline.read(tmp_path)
+    assert found.steps_taken > 5 * IN_A_FILE
+    assert [step.number for step in found.steps][:3] == [0, 4, 8]
+    assert found.totals()["forward"] == pytest.approx(found.steps_taken * 0.025)
+
+
+def test_what_cannot_be_written_leaves_no_half_of_it(tmp_path):
+    """
+    The draft goes, and what was there before stays.
+    """
+    path = tmp_path / "run.json"
+    path.mkdir()
+    with pytest.raises(OSError, match="run"):
+        documents.write(path, {"wall_s": 1})
+
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_is_torn_is_passed_over(tmp_path):

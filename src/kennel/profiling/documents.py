@@ -1,16 +1,32 @@
 """JSON documents that are replaced as a whole: who reads one never sees the half of it."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 
 def write(path: Path, document: object) -> None:
-    """Keep *document*, in a folder that is made where it is missing."""
+    """
+    Keep *document*, in a folder that is made where it is missing.
+
+    Raises:
+        OSError: It cannot be written; what was there before still is.
+    """
+    write_text(path, json.dumps(document, indent=1))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Keep a document that is text already; see ``write``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()  # the half of it takes room where there may be none
+        raise
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -5,13 +5,14 @@ The events are files as smdebug's LocalAlgorithmMetricsReader looks for them and
 them: ``framework/pevents/YYYYMMDDHH/LASTMICROSECOND_NODE_pythontimeline.json``, a JSON array each.
 Beside them is ``framework/phases.json``, what timeline.py reads first. Of a long run every second,
 fourth, … step is kept, so that it never comes to more than about 12 MB. A run that is killed leaves
-all but its last seconds.
+all but its last seconds; one whose disk is full goes on, and all is written once there is room.
 """
 
 import heapq
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +52,7 @@ class _Kept:
 class _File:
     records: list[_Kept] = field(default_factory=list)
     path: Path | None = None  # under which it stands now
+    written: int = 0  # records of it that are there
 
 
 class TimelineFiles:
@@ -76,6 +78,7 @@ class TimelineFiles:
         self._folder, self._started, self._now, self._node = folder / FOLDER, started, now, node
         self._at_most = at_most
         self._files = [_File()]
+        self._obsolete: list[Path] = []
         self._flushed = now()
         self._kept_steps = self._kept_spans = 0
         self._slowest: list[tuple[float, int, Step]] = []
@@ -124,8 +127,11 @@ class TimelineFiles:
             OSError: It cannot be written.
         """
         self._flushed = self._now()
-        if self._files[-1].records:
-            self._write(self._files[-1])
+        for file in self._files:
+            if file.written < len(file.records):
+                self._write(file)
+        while self._obsolete:
+            self._obsolete.pop().unlink(missing_ok=True)
         slowest = sorted(self._slowest, key=lambda entry: (-entry[0], -entry[1]))
         documents.write(
             self._folder / SUMMARY,
@@ -145,11 +151,12 @@ class TimelineFiles:
 
     def _flush_if_due(self) -> None:
         if self._now() - self._flushed > FLUSH_S:
-            self.flush()
+            # A training is worth more than its profile; the last flush, at its end, says the cause
+            with suppress(OSError):
+                self.flush()
 
     def _keep(self, record: _Kept) -> None:
         if len(self._files[-1].records) >= IN_A_FILE:
-            self._write(self._files[-1])
             self._files.append(_File())
         self._files[-1].records.append(record)
 
@@ -167,19 +174,12 @@ class TimelineFiles:
     def _thin(self, is_kept: Callable[[_Kept], bool]) -> None:
         """Drop records, and fill the files anew."""
         kept = [record for file in self._files for record in file.records if is_kept(record)]
-        before = [file.path for file in self._files if file.path]
+        self._obsolete += [file.path for file in self._files if file.path]
         self._files = [
             _File(kept[first : first + IN_A_FILE]) for first in range(0, len(kept), IN_A_FILE)
         ] or [_File()]
         self._kept_steps = sum(record.index is not None for record in kept)
         self._kept_spans = len(kept) - self._kept_steps
-        for file in self._files[:-1]:
-            self._write(file)
-        written = {file.path for file in self._files}
-        for path in before:
-            if path not in written:
-                path.unlink(missing_ok=True)
-        self.flush()
 
     def _write(self, file: _File) -> None:
         """Write a file under the name of its last moment, and remove what it was before."""
@@ -187,14 +187,13 @@ class TimelineFiles:
         hour = time.strftime("%Y%m%d%H", time.gmtime(last))
         name = f"{round(last * 1e6)}_{self._node}_pythontimeline.json"
         path = self._folder / EVENTS / hour / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".tmp")
         events = [*_heads(self._started), *(record.text for record in file.records)]
-        draft.write_text("[\n" + ",\n".join(events) + "\n]\n", encoding="utf-8")
-        draft.replace(path)
+        documents.write_text(path, "[\n" + ",\n".join(events) + "\n]\n")
+        if path in self._obsolete:
+            self._obsolete.remove(path)
         if file.path and file.path != path:
             file.path.unlink(missing_ok=True)
-        file.path = path
+        file.path, file.written = path, len(file.records)
 
 
 def _heads(started: float) -> list[str]:

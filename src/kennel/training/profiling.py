@@ -120,7 +120,7 @@ class Profile(Off):
     def tell(self, job: Job, group: Group) -> None:
         """Take note of what is trained, and on what."""
         with self.phase(READING):
-            self._run = _described(self._run, job, group)
+            reporting.or_say("the run could not be described", lambda: self._describe(job, group))
             reporting.keep(self._paths, replace(self._run, ended="running"))
 
     def close(self, ended: str) -> None:
@@ -130,6 +130,9 @@ class Profile(Off):
             reporting.judge_or_say(self._paths, self._plan.rules)
             reporting.write_or_say(self._paths)
         reporting.or_say("the profile could not be written", self._end)
+
+    def _describe(self, job: Job, group: Group) -> None:
+        self._run = _described(self._run, job, group)
 
     def _leave(self, ended: str) -> None:
         with self.phase(REPORT):

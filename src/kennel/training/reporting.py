@@ -67,9 +67,11 @@ def time_line(timeline: Timeline) -> str:
 
 
 def or_say(problem: str, do: Callable[[], None]) -> None:
-    """Do it, or say that it failed and why."""
+    """Do it, or say that it failed and why; where, too, unless it is the disk."""
     try:
         do()
-    except Exception:  # noqa: BLE001 - whatever it makes of the data
-        say(f"WARNING: {problem}; all else is well")
-        say(traceback.format_exc())
+    except OSError as error:
+        say(f"WARNING: {problem}: {error}; the training is not touched by it")
+    except Exception as error:  # noqa: BLE001 - whatever it makes of the data
+        said = "".join(traceback.format_exception(error, chain=False))
+        say(f"WARNING: {problem}; the training is not touched by it\n{said}")
