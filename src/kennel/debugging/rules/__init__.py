@@ -7,8 +7,12 @@ The debugger's rules over a trial of saved tensors, by AWS's names.
   changes         UnchangedTensor, WeightUpdateRatio
   activations     DeadRelu, SaturatedActivation
   initialisation  PoorWeightInitialization
-  losses          LossNotDecreasing, Overfit, Overtraining
-  classes         ClassImbalance, Confusion
+  passes          losses by evaluation, and by what was trained between two
+  losses          LossNotDecreasing
+  fitting         Overfit, Overtraining
+  pairs           labels with their predictions
+  classes         ClassImbalance
+  confusion       Confusion
   stalled         StalledTrainingRule
 
 Names, parameters and defaults are in kennel.rules.debugger, which needs no numpy.
@@ -19,10 +23,12 @@ from functools import partial
 
 from kennel.debugging.rules.activations import DeadRelu, saturated
 from kennel.debugging.rules.changes import Unchanged, UpdateRatio
-from kennel.debugging.rules.classes import Confusion, Imbalance
+from kennel.debugging.rules.classes import Imbalance
+from kennel.debugging.rules.confusion import Confusion
+from kennel.debugging.rules.fitting import Overfit, Overtraining
 from kennel.debugging.rules.initialisation import PoorInitialisation
 from kennel.debugging.rules.judge import Each, Judge, Setting, Values
-from kennel.debugging.rules.losses import NotDecreasing, Overfit, Overtraining
+from kennel.debugging.rules.losses import NotDecreasing
 from kennel.debugging.rules.single import all_zero, exploding, vanishing, variance
 from kennel.debugging.rules.stalled import Stalled
 

@@ -1,5 +1,6 @@
 """Rules about a tensor from one saved step to the next: UnchangedTensor, WeightUpdateRatio."""
 
+import math
 from collections import deque
 from collections.abc import Mapping
 
@@ -136,9 +137,8 @@ class UpdateRatio(Steps):
         if small <= ratio <= large or 0 < self._small[name] < STILL:
             return None
         bound = small if is_small else large
-        problem = (
-            f"its update is {ratio:.3g} of its size, {'below' if is_small else 'above'} {bound:g}"
-        )
+        told = "no number" if math.isnan(ratio) else f"{ratio:.3g} of its size"
+        problem = f"its update is {told}, {'below' if is_small else 'not up to'} {bound:g}"
         return Finding(
             name,
             problem,

@@ -30,7 +30,8 @@ class PoorInitialisation(Steps):
     ``patience`` of the first ``steps`` steps, or began at more than ``threshold`` times what
     guessing costs (log of the number of classes). A trained backbone has such ratios and layers of
     many weights have such gradients in every run that is well. Without losses the variances alone
-    decide.
+    decide. A loss that began where guessing is and rose to ``threshold`` times that is the learning
+    rate's fault, which other rules find: the weights were drawn well.
     """
 
     def __init__(self, values: Values, run: Setting) -> None:
@@ -120,15 +121,17 @@ class PoorInitialisation(Steps):
         return tuple(replace(each, problem=f"{each.problem}{told}") for each in found)
 
     def _trouble(self) -> str | None:
-        """Say what is wrong with the first losses; None: they fall."""
+        """Say what is wrong with the first losses; None: they fall, or were driven away."""
         if not self._losses:
             return ""
         first, idle = self._losses[0], _idle(self._losses)
+        guess, times = math.log(max(self._classes, 2)), self._values["threshold"]
+        if self._classes and first > times * guess:
+            return f"; the loss began at {first:.4g}, where guessing costs {guess:.3g}"
+        if self._classes and max(self._losses) > times * max(first, guess):
+            return None
         if idle >= self._values["patience"] and not _falls(self._losses):
             return f"; the loss did not fall in the last {idle} of {len(self._losses)} first steps"
-        guess = math.log(max(self._classes, 2))
-        if self._classes and first > self._values["threshold"] * guess:
-            return f"; the loss began at {first:.4g}, where guessing costs {guess:.3g}"
         return None
 
     def _narrow(self, step: int) -> list[Finding]:
