@@ -242,7 +242,7 @@ def test_only_a_killed_evaluator_is_started_again(state, killed):
     """
     One that has ended by itself, or by its own mistake, would do so again.
     """
-    assert evaluation.was_killed(state) is killed
+    assert state.was_killed is killed
 
 
 def test_starts_are_counted_for_each_evaluator():

@@ -206,14 +206,16 @@ def test_the_first_failure_is_of_whom_was_killed(tmp_path):
     """
     Then the one that wrote its failure file first; who ended by itself without one comes last.
     """
-    codes = {"lost": None, "killed": 137, "silent": 1, "first": 3, "second": 1}
+    codes = {"killed": 137, "silent": 1, "first": 3, "second": 1}
+    states = {name: State(Status.EXITED, code) for name, code in codes.items()}
+    states["lost"] = State(Status.LOST)
     times = {"first": 10, "second": 20}
     for name, written in times.items():
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (written, written))
 
     def when(name):
-        return failed_at(State(Status.EXITED, codes[name]), tmp_path / name)
+        return failed_at(states[name], tmp_path / name)
 
     assert when("lost") == when("killed") < when("first") < when("second") < when("silent")
 

@@ -1,10 +1,14 @@
 """The machine is sampled beside a job, and the profiler's rules are judged at its end."""
 
 import json
+import os
+import signal
 
 import pytest
 from botocore.exceptions import ClientError
 from smdebug.profiler.system_metrics_reader import LocalSystemMetricsReader
+
+from kennel.local.runtimes import shim
 
 AWS_IMAGE = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"
 
@@ -155,6 +159,27 @@ def test_sampling_can_be_changed_while_the_job_runs(unprofiled, finished, sagema
     assert told["RuleEvaluationStatus"] == "NoIssuesFound"
     with pytest.raises(ClientError, match="cannot be updated: it is Completed"):
         sagemaker.update_training_job(TrainingJobName=name, ProfilerConfig={})
+
+
+def test_a_sampler_that_was_killed_is_started_again(unprofiled, finished, sagemaker, state, until):
+    """
+    As for want of memory: the rest of the job is sampled all the same.
+    """
+    name, end = unprofiled
+    every = {"DisableProfiler": False, "ProfilingIntervalInMilliseconds": 100}
+    sagemaker.update_training_job(TrainingJobName=name, ProfilerConfig=every)
+    place = state / "runtime" / f"sampler-{name}" / shim.PROCESS_FILE
+
+    def process():
+        numbers = place.read_text().split() if place.exists() else []
+        return int(numbers[1]) if len(numbers) == 2 else None
+
+    first = until(process)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: process() not in (None, first))
+    end()
+
+    assert finished(name)["TrainingJobStatus"] == "Completed"
 
 
 def test_a_profile_that_cannot_be_stored_costs_its_rules(profiled, finished, s3, unique):

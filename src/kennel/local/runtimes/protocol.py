@@ -41,6 +41,9 @@ class Launch:
     read_only: tuple[str, ...] = ()  # below root, what a container must not change: hard links
 
 
+KILLED = 128  # an exit code above it is that of a signal
+
+
 class Status(StrEnum):
     """Where a launch stands."""
 
@@ -57,6 +60,11 @@ class State:
     status: Status
     exit_code: int | None = None  # as Docker counts: 128 + N for signal N, 127 for no such program
     reason: str = ""  # what is known beyond that, e.g. that it ran out of memory
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it was ended from outside rather than by its own doing."""
+        return self.status is Status.LOST or (self.exit_code or 0) > KILLED
 
     @property
     def ending(self) -> str:

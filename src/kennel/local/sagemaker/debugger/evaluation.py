@@ -15,7 +15,7 @@ from pathlib import Path
 from kennel.contract import RULES_LOG_GROUP, TENSORS_END
 from kennel.errors import KennelError
 from kennel.local.resources import LOCAL, Document
-from kennel.local.runtimes.protocol import State, Status
+from kennel.local.runtimes.protocol import Status
 from kennel.local.s3 import mounts
 from kennel.local.sagemaker import log_lines, s3_uri
 from kennel.local.sagemaker.debugger import evaluators, places, statuses
@@ -33,7 +33,6 @@ from kennel.rules.parameters import TRUE
 LEAST_S, MOST_S = 120, 600  # that the rules may take after the training has ended
 POLL_S = 0.1
 MAX_STARTS = 3  # of an evaluator that is killed from outside
-KILLED = 128  # an exit code above it is that of a signal
 STOP_ON_FIRE = "stop_training_on_fire"  # of StalledTrainingRule
 TOO_LONG = (
     "InternalServerError: the rules were not judged to the end {seconds} s after the training: save"
@@ -94,7 +93,7 @@ class Evaluation:
         """Return whether an evaluator has yet to start, or was killed and may be started again."""
         state = self.runtime.poll(evaluator.launch_id)
         starts = self.record.read()[LOCAL].get("RuleStarts", {}).get(evaluator.launch_id, 0)
-        return state.status is Status.ABSENT or (was_killed(state) and starts < MAX_STARTS)
+        return state.status is Status.ABSENT or (state.was_killed and starts < MAX_STARTS)
 
     def _start(self, evaluator: Evaluator, tensors: Path) -> None:
         """Write down that an evaluator is started, and start it."""
@@ -213,11 +212,6 @@ class Evaluation:
 def stops(rule: Configuration) -> bool:
     """Return whether a rule that finds something stops the job: by its action, or a parameter."""
     return rule.stops or rule.parameters.get(STOP_ON_FIRE, "").lower() in TRUE
-
-
-def was_killed(state: State) -> bool:
-    """Return whether an evaluator was ended from outside rather than by its own doing."""
-    return state.status is Status.LOST or (state.exit_code or 0) > KILLED
 
 
 def started(job: Document, evaluator: Evaluator) -> Document:

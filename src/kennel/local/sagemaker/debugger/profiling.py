@@ -16,7 +16,7 @@ from kennel.contract import PROFILER_PREFIX, ContainerPaths
 from kennel.errors import KennelError
 from kennel.local.resources import LOCAL, Document
 from kennel.local.runtimes.protocol import Launch, Status
-from kennel.local.sagemaker import s3_uri
+from kennel.local.sagemaker import log_lines, s3_uri
 from kennel.local.sagemaker.debugger import places, statuses
 from kennel.local.sagemaker.debugger.statuses import PROFILER_RULES
 from kennel.local.sagemaker.platform import Platform, now
@@ -63,7 +63,8 @@ class Profiling:
             self.pause()
             self.record.change_local(Sampling=wanted)
         if wanted is not None:
-            if self.runtime.poll(self.launch_id).status in (Status.ABSENT, Status.LOST):
+            state = self.runtime.poll(self.launch_id)
+            if state.status is Status.ABSENT or state.was_killed:
                 self._start(wanted)
             self._copies(job).sync()
 
@@ -86,7 +87,10 @@ class Profiling:
     def pause(self) -> None:
         """End the sampler, which writes what it has."""
         self.runtime.terminate(self.launch_id)
-        self.runtime.wait(self.launch_id, END_S)
+        state = self.runtime.wait(self.launch_id, END_S)
+        if state.exit_code and not state.was_killed:
+            words = log_lines.last_words(self.runtime.output(self.launch_id))
+            LOG.warning("the sampler of %s %s: %s", self.record.name, state.ending, words)
         self.runtime.remove(self.launch_id)
 
     def _copies(self, job: Document) -> Checkpoints:

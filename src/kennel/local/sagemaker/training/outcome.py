@@ -15,7 +15,6 @@ VANISHED = (
     " restarted, its disk was full, or it or its supervisor was killed. Start the job again; a"
     " checkpoint in S3 is where it goes on"
 )
-KILLED = 128  # an exit code above it is that of a signal
 
 
 def outcome(
@@ -57,8 +56,7 @@ def failed_at(state: State, failure: Path) -> float:
     try:
         return failure.lstat().st_mtime
     except OSError:
-        was_killed = state.exit_code is None or state.exit_code > KILLED
-        return 0.0 if was_killed else math.inf
+        return 0.0 if state.was_killed else math.inf
 
 
 def algorithm_error(failure: str, exit_code: int, last_words: str, reason: str = "") -> str:
