@@ -1,5 +1,8 @@
 """The folder that something is fetched into: whole or as it was, and nobody else's."""
 
+import subprocess
+import sys
+
 import pytest
 
 from kennel.cli import own_folder
@@ -84,3 +87,19 @@ def test_where_no_folder_can_be_is_an_error(tmp_path, place):
         fill(tmp_path / place, "kennel-1")
     assert "--to" in caught.value.remedy
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_two_fetches_at_once_are_one_after_the_other(tmp_path):
+    """
+    The second waits for the first, and neither takes the other's files for old ones.
+    """
+    filling = (
+        "import sys, time; from pathlib import Path; from kennel.cli import own_folder\n"
+        "with own_folder.replaced(Path(sys.argv[1]), 'kennel-1') as draft:\n"
+        "    (draft / 'a').touch(); time.sleep(0.2); (draft / 'b').touch()\n"
+    )
+    command = [sys.executable, "-c", filling, str(tmp_path / "job")]
+    both = [subprocess.Popen(command) for _ in range(2)]  # noqa: S603 - ourselves
+
+    assert [one.wait(60) for one in both] == [0, 0]
+    assert names(tmp_path / "job") == ["a", "b"]

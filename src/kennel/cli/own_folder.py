@@ -4,7 +4,9 @@ A folder for what is fetched: kennel's own from the first fetch on, and whole or
 What is fetched into it, and where it is by default, is the callers' to know.
 """
 
+import fcntl
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -27,25 +29,37 @@ def replaced(folder: Path, source: str) -> Iterator[Path]:
     Raises:
         SettingsError: *folder* holds something else, or cannot be written.
     """
-    mark = folder / MARK
     try:
-        _require_own(folder, source)
         folder.mkdir(parents=True, exist_ok=True)
-        mark.write_text(json.dumps({"source": source}) + "\n", encoding="utf-8")
-        try:
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as draft:
-                yield Path(draft)
-                _move(Path(draft), folder)
-        finally:
-            if [path.name for path in folder.iterdir()] == [MARK]:
-                mark.unlink()
-                folder.rmdir()
+        with _alone(folder):
+            _require_own(folder, source)
+            mark = folder / MARK
+            mark.write_text(json.dumps({"source": source}) + "\n", encoding="utf-8")
+            try:
+                with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as draft:
+                    yield Path(draft)
+                    _move(Path(draft), folder)
+            finally:
+                if [path.name for path in folder.iterdir()] == [MARK]:
+                    mark.unlink()
+                    folder.rmdir()
     except OSError as error:
         raise SettingsError(
             f"{folder} cannot be written: {error.strerror or error}",
             expected="a folder of your own, or one that is not there yet, with room on its disk",
             remedy="--to FOLDER",
         ) from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until nobody else fetches into *folder*, and keep it so."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 def _move(draft: Path, folder: Path) -> None:
