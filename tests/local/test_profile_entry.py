@@ -78,6 +78,16 @@ def test_the_phases_account_for_the_run_from_its_first_moment_to_its_last(finish
     assert f"time: {found.wall_s:.1f} s: " in output
 
 
+def test_the_log_is_not_told_of_every_text_that_it_is_no_json(finished):
+    """
+    sagemaker-training would say so of each; what else it has to say is there.
+    """
+    _, output, _ = finished
+
+    assert "Failed to parse" not in output
+    assert "Imported framework kennel.training.framework" in output
+
+
 def test_a_run_says_what_it_was(finished):
     """
     What the rules need to say what to change.

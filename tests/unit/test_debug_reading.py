@@ -169,6 +169,47 @@ def test_a_torn_index_comes_with_a_later_refresh(raw, tmp_path):
     assert trial.steps() == list(range(STEPS))
 
 
+@pytest.mark.parametrize(
+    ("member", "wrong"),
+    [
+        ("meta", []),
+        ("meta", {"mode_step": None}),
+        ("tensor_payload", 7),
+        ("tensor_payload", ["a"]),
+        ("tensor_payload", [{"tensorname": "a"}]),
+        ("tensor_payload", [{"tensorname": "a", "start_idx": "x", "length": 1}]),
+    ],
+)
+def test_an_index_that_is_none_is_passed_over(raw, tmp_path, member, wrong):
+    """
+    JSON, but not of the form: the other steps are there, and this one's from its events.
+    """
+    folder = tmp_path / "trial"
+    put(folder, raw, {path: path.read_bytes() for path in raw.rglob("*") if path.is_file()})
+    (path,) = folder.glob("index/*/000000000002_*.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), member: wrong}))
+
+    trial = Trial(folder)
+
+    assert trial.steps() == list(range(STEPS))
+    assert trial.names("losses") == Trial(raw).names("losses")
+
+
+@pytest.mark.parametrize(
+    "collections", [[], {"losses": 7}, {"losses": {"tensor_names": 7, "include_regex": ["("]}}]
+)
+def test_collections_that_are_none_are_passed_over(raw, tmp_path, collections):
+    """
+    smdebug's own names serve instead.
+    """
+    folder = tmp_path / "trial"
+    put(folder, raw, {path: path.read_bytes() for path in raw.rglob("*") if path.is_file()})
+    (path,) = folder.glob("collections/*/*.json")
+    path.write_text(json.dumps({"collections": collections}))
+
+    assert len(Trial(folder).names("losses")) == 1
+
+
 def test_a_step_whose_index_never_came_is_read_from_its_events(raw, tmp_path):
     """
     A run was killed between the two files.

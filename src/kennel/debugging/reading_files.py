@@ -5,8 +5,10 @@ What that means, by tensor and step, is reading.py's.
 """
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,12 +82,11 @@ class Files:
         """Return name -> names of tensors, and regular expressions for names, of all workers."""
         found: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {}
         for path in sorted((self._folder / "collections").glob("*/*_collections.json")):
-            document = _read_json(path) or {}
-            for name, described in document.get("collections", {}).items():
+            for name, described in _part(_read_json(path), "collections").items():
                 members, patterns = found.get(name, (frozenset(), ()))
                 found[name] = (
-                    members | frozenset(described.get("tensor_names") or ()),
-                    tuple(dict.fromkeys([*patterns, *(described.get("include_regex") or ())])),
+                    members | frozenset(_texts(described, "tensor_names")),
+                    tuple(dict.fromkeys([*patterns, *_patterns(described)])),
                 )
         return found
 
@@ -117,20 +118,22 @@ class Files:
             self._kept -= len(dropped)
 
     def _indexed(self, path: Path, step: int, worker: str) -> Saved | None:
-        """Read one file of the index; None: it is torn yet."""
+        """Read one file of the index; None: it is torn yet, or none."""
         document = _read_json(path)
-        meta = (document or {}).get("meta")
-        if not document or not isinstance(meta, dict):
+        meta = _part(document, "meta")
+        if not document or not meta:
             return None
         file = self._folder / str(meta.get("event_file_name", ""))
-        tensors = {
-            str(entry["tensorname"]): Piece(file, int(entry["start_idx"]), int(entry["length"]))
-            for entry in document.get("tensor_payload") or ()
-        }
         mode = str(meta.get("mode", "GLOBAL")).strip().rpartition(".")[2]
-        return Saved(
-            step, worker, mode, int(meta.get("mode_step", step)), _written(file, path), tensors
-        )
+        try:
+            mode_step = int(meta.get("mode_step", step))
+            tensors = {
+                str(entry["tensorname"]): Piece(file, int(entry["start_idx"]), int(entry["length"]))
+                for entry in document.get("tensor_payload") or ()
+            }
+        except (KeyError, TypeError, ValueError):
+            return None
+        return Saved(step, worker, mode, mode_step, _written(file, path), tensors)
 
     def _unindexed(self, seen: set[int]) -> Iterator[Saved]:
         """Yield the steps that have events and no index at all."""
@@ -182,6 +185,25 @@ def _written(*paths: Path) -> float:
         except OSError:
             continue
     return 0.0
+
+
+def _part(document: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - of a file of anybody's
+    """Return a member that is an object; an empty one where it is none."""
+    found = document.get(name) if isinstance(document, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _texts(described: Any, name: str) -> list[str]:  # noqa: ANN401 - as above
+    found = described.get(name) if isinstance(described, dict) else None
+    return [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
+
+
+def _patterns(described: Any) -> Iterator[str]:  # noqa: ANN401 - as above
+    """Yield the regular expressions of a collection that are some."""
+    for pattern in _texts(described, "include_regex"):
+        with suppress(re.error):
+            re.compile(pattern)
+            yield pattern
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -154,8 +154,8 @@ class Profile(Off):
 
     def _end(self) -> None:
         self._recorder.settle(wait=True)
-        self._files.flush()
         say(reporting.time_line(self._files.timeline()))
+        self._files.flush()
 
 
 class _Traced(AbstractContextManager[None]):

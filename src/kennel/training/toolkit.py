@@ -1,8 +1,14 @@
 """sagemaker-training's own entry point."""
 
 import importlib
+import logging
 from collections.abc import Collection
 from typing import Any
+
+
+UNPARSED = (
+    "Failed to parse hyperparameter"  # of every text that is no JSON, which texts need not be
+)
 
 
 def run(hidden: Collection[str] = ()) -> int:
@@ -14,9 +20,15 @@ def run(hidden: Collection[str] = ()) -> int:
     """
     params: Any = importlib.import_module("sagemaker_training.params")
     params.SAGEMAKER_HYPERPARAMETERS = (*params.SAGEMAKER_HYPERPARAMETERS, *hidden)
+    environment: Any = importlib.import_module("sagemaker_training.environment")
+    environment.logger.addFilter(_is_news)
     trainer = importlib.import_module("sagemaker_training.trainer")  # reads the paths at import
     try:
         trainer.train()
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     return 0
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(UNPARSED)
