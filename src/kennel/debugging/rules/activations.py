@@ -6,7 +6,7 @@ import numpy.typing as npt
 from kennel.debugging.collections import ACTIVITY
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
-from kennel.debugging.rules.advice import learning_rate
+from kennel.debugging.rules.advice import batch_size, learning_rate
 from kennel.debugging.rules.judge import Setting, Step, Steps, Values, Verdict
 from kennel.debugging.statistics import Numbers
 from kennel.rules import debugger
@@ -15,6 +15,7 @@ from kennel.rules.outcome import Finding
 ALL = 100.0
 DEAD_RELUS = debugger.default("DeadRelu", "tensor_regex")
 SATURATING = ("tanh_input", "sigmoid_input")
+PICTURES = 64  # over which a ReLU that is dead puts out nothing
 
 
 class DeadRelu(Steps):
@@ -22,14 +23,16 @@ class DeadRelu(Steps):
     Finds layers of which more than ``threshold_layer`` percent of the ReLUs are dead.
 
     A ReLU (one channel, one feature) is dead at a step when less than ``threshold_inactivity``
-    percent of what it puts out is not zero. It has to be so at two saved steps running: one
-    batch has not every class in it.
+    percent of what it puts out is not zero. It has to be so at two saved steps running, and over
+    ``PICTURES`` where the batch size is known: a batch has not every class in it, and one of two
+    pictures hardly anything.
     """
 
     def __init__(self, values: Values, run: Setting) -> None:
         self._values, self._run = values, run
-        # Layer -> which of its units were inactive
-        self._before: dict[str, npt.NDArray[np.bool_]] = {}
+        self._pictures = min(batch_size(run) or PICTURES, PICTURES // 2)
+        # Layer -> over how many pictures each of its units has been inactive by now
+        self._idle: dict[str, npt.NDArray[np.int64]] = {}
 
     def at(self, trial: Trial, step: Step) -> Verdict:
         """Judge a step."""
@@ -42,13 +45,14 @@ class DeadRelu(Steps):
             share = activity(trial, name, step.number)
             if share is None:
                 continue
-            idle = ALL * share < self._values["threshold_inactivity"]
-            before = self._before.get(name)
-            self._before[name] = idle
-            if before is None or before.shape != idle.shape:
+            is_idle = ALL * share < self._values["threshold_inactivity"]
+            before = self._idle.get(name)
+            if before is None or before.shape != is_idle.shape:
+                self._idle[name] = np.where(is_idle, self._pictures, 0)
                 continue
+            idle = self._idle[name] = np.where(is_idle, before + self._pictures, 0)
             judged += 1
-            dead = ALL * float((idle & before).mean())
+            dead = ALL * float((idle >= PICTURES).mean())
             if dead > self._values["threshold_layer"]:
                 findings.append(self._finding(name, dead, step))
         return Verdict(judged, tuple(findings))

@@ -137,8 +137,8 @@ class UpdateRatio(Steps):
         if small <= ratio <= large or 0 < self._small[name] < STILL:
             return None
         bound = small if is_small else large
-        told = "no number" if math.isnan(ratio) else f"{ratio:.3g} of its size"
-        problem = f"its update is {told}, {'below' if is_small else 'not up to'} {bound:g}"
+        told = f"{ratio:.3g} of its size, {'below' if is_small else 'above'} {bound:g}"
+        problem = f"its update is {'no number' if math.isnan(ratio) else told}"
         return Finding(
             name,
             problem,

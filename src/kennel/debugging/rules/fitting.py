@@ -15,8 +15,10 @@ from kennel.debugging.rules.judge import (
     Verdict,
     finite,
 )
-from kennel.debugging.rules.passes import BLOCK, HARDLY, NOISE, SETTLED, Mean, Passes, loss_at
+from kennel.debugging.rules.passes import BLOCK, NOISE, SETTLED, Mean, Passes, loss_at
 from kennel.rules.outcome import Finding
+
+HARDLY = 0.5  # of the first training loss: a validation loss above it has learnt little
 
 
 class Overfit(Steps):
@@ -83,8 +85,7 @@ class Overfit(Steps):
             f"the validation loss {valid.value:.4g} is {100 * ratio:.3g} % above the training loss"
             f" {train.value:.4g} and {'hardly' if is_better else 'no longer'} falls, after step"
             f" {valid.training}",
-            "more pictures or stronger augmentation, weight decay or dropout, a smaller model or a"
-            " frozen backbone; or stop earlier",
+            _against_it(self._run),
             ratio,
             threshold,
             valid.training,
@@ -152,3 +153,16 @@ class Overtraining(Steps):
             float(patience),
             mean.training,
         )
+
+
+def _against_it(run: Setting) -> str:
+    """Say what keeps a training from learning by heart; what it does already is left out."""
+    augmented = run.get("augment", "none") != "none"
+    return "; ".join(
+        [
+            f"more pictures, or {'stronger augmentation' if augmented else 'augmentation'}",
+            "weight decay or dropout",
+            "a smaller model" if run.get("freeze") == "true" else "a frozen backbone",
+            "or stop earlier",
+        ]
+    )

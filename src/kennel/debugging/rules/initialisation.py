@@ -17,6 +17,7 @@ from kennel.rules.outcome import Finding
 
 ENDS = (5, 95)
 LEAST_FALL = 0.001  # of the loss: less is none
+STILL = 0.02  # of the loss: batches differ by more where the network tells them apart
 NAME = "PoorWeightInitialization"
 
 
@@ -26,12 +27,12 @@ class PoorInitialisation(Steps):
     while the loss does not get anywhere.
 
     Largest over smallest variance of the activations' inputs above ``threshold``, or a gradient
-    narrower than ``distribution_range``, is a finding where the loss agrees: it has not fallen for
+    narrower than ``distribution_range``, is a finding where the loss agrees: it has stood still for
     ``patience`` of the first ``steps`` steps, or began at more than ``threshold`` times what
     guessing costs (log of the number of classes). A trained backbone has such ratios and layers of
     many weights have such gradients in every run that is well. Without losses the variances alone
-    decide. A loss that began where guessing is and rose to ``threshold`` times that is the learning
-    rate's fault, which other rules find: the weights were drawn well.
+    decide. A loss that began where guessing is, and moves without falling, has a learning rate or
+    labels to blame, which other rules find.
     """
 
     def __init__(self, values: Values, run: Setting) -> None:
@@ -121,17 +122,15 @@ class PoorInitialisation(Steps):
         return tuple(replace(each, problem=f"{each.problem}{told}") for each in found)
 
     def _trouble(self) -> str | None:
-        """Say what is wrong with the first losses; None: they fall, or were driven away."""
+        """Say what is wrong with the first losses; None: nothing to blame the weights for."""
         if not self._losses:
             return ""
         first, idle = self._losses[0], _idle(self._losses)
-        guess, times = math.log(max(self._classes, 2)), self._values["threshold"]
-        if self._classes and first > times * guess:
+        guess = math.log(max(self._classes, 2))
+        if self._classes and first > self._values["threshold"] * guess:
             return f"; the loss began at {first:.4g}, where guessing costs {guess:.3g}"
-        if self._classes and max(self._losses) > times * max(first, guess):
-            return None
-        if idle >= self._values["patience"] and not _falls(self._losses):
-            return f"; the loss did not fall in the last {idle} of {len(self._losses)} first steps"
+        if idle >= self._values["patience"] and _stands_still(self._losses):
+            return f"; the loss stood still in the last {idle} of {len(self._losses)} first steps"
         return None
 
     def _narrow(self, step: int) -> list[Finding]:
@@ -161,11 +160,12 @@ def _idle(losses: Sequence[float]) -> int:
     return idle
 
 
-def _falls(losses: Sequence[float]) -> bool:
-    """Tell whether the mean of the second half lies below that of the first."""
+def _stands_still(losses: Sequence[float]) -> bool:
+    """Tell whether losses hardly differ, and do not fall from their first half to their second."""
     half = len(losses) // 2
     before, after = losses[:half], losses[half:]
-    return not before or sum(after) / len(after) < (1 - LEAST_FALL) * sum(before) / len(before)
+    falls = before and sum(after) / len(after) < (1 - LEAST_FALL) * sum(before) / len(before)
+    return not falls and max(losses) - min(losses) <= STILL * abs(min(losses))
 
 
 def variance(trial: Trial, name: str, step: int) -> float | None:

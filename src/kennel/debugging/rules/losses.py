@@ -4,12 +4,13 @@ import math
 
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
-from kennel.debugging.rules.advice import learning_rate
-from kennel.debugging.rules.judge import EVAL, NOTHING, Setting, Step, Steps, Values, Verdict
-from kennel.debugging.rules.passes import BLOCK, HARDLY, NOISE, SETTLED, Mean, Passes, value_of
+from kennel.debugging.rules.advice import learning_rate, small_batch
+from kennel.debugging.rules.judge import EVAL, NOTHING, TRAIN, Setting, Step, Steps, Values, Verdict
+from kennel.debugging.rules.passes import BLOCK, NOISE, SETTLED, Mean, Passes, value_of
 from kennel.rules.outcome import Finding
 
 SILENCE = 2  # looks running without a fall
+HARDLY = 0.95  # of the first loss: one above it has learnt next to nothing
 
 
 class NotDecreasing(Steps):
@@ -17,7 +18,8 @@ class NotDecreasing(Steps):
     Finds losses that do not fall.
 
     Every ``num_steps`` steps the mean of the losses since is held against that of the look before;
-    of evaluations, which come first where there are any, each is one look. A rise by more than
+    of evaluations each is one look, and where there are any they alone count, so that what training
+    says by itself is told at its end (or as it comes, with ``mode`` TRAIN). A rise by more than
     ``increase_threshold_percent`` counts at once where it is more than noise; a fall by less than
     ``diff_percent`` when it is found twice running, of a loss that is not yet a tenth of the
     first: what comes after that is Overtraining's.
@@ -31,6 +33,7 @@ class NotDecreasing(Steps):
         self._looks: dict[tuple[str, str], Mean] = {}
         self._silent: dict[tuple[str, str], int] = {}
         self._first: dict[tuple[str, str], float] = {}
+        self._held: list[Verdict] = []  # of training, as long as evaluations may come
 
     def at(self, trial: Trial, step: Step) -> Verdict:
         """Judge a step."""
@@ -45,7 +48,8 @@ class NotDecreasing(Steps):
     def ended(self, trial: Trial) -> Verdict:  # noqa: ARG002 - all losses are gathered
         """Judge the last stretch."""
         rest = ((name, passes.rest()) for name, passes in self._passes.items())
-        return _together([self._look(name, *done) if done else NOTHING for name, done in rest])
+        last = [self._look(name, *done) if done else NOTHING for name, done in rest]
+        return _together([*([] if self._evaluated else self._held), *last])
 
     def _names(self, trial: Trial) -> tuple[str, ...]:
         names = tensors.asked(trial, self._values) if tensors.is_named(self._values) else ()
@@ -59,11 +63,22 @@ class NotDecreasing(Steps):
         if before is not None and now.last - before.last < self._values["num_steps"]:
             return NOTHING
         self._looks[key] = now
-        first = self._first.setdefault(key, now.value)
+        # That of training is nearer to where it began: a first evaluation may be far out
+        start = min(now.value, self._first.get((name, TRAIN), now.value))
+        first = self._first.setdefault(key, start)
+        if not math.isfinite(now.value) and self._mode in {"", mode}:
+            told = f"the loss is {now.value}"
+            threshold = self._values["increase_threshold_percent"]
+            found = self._finding(key, now, (math.inf, threshold), told, "clip the gradients")
+            return Verdict(1, (found,))
         if before is None or mode != wanted:
             return NOTHING
         finding = self._judge(key, before, now, is_settled=now.value < SETTLED * first)
-        return Verdict(1, (finding,) if finding else ())
+        verdict = Verdict(1, (finding,) if finding else ())
+        if mode == TRAIN and not self._mode:
+            self._held.append(verdict)
+            return NOTHING
+        return verdict
 
     def _judge(
         self, key: tuple[str, str], before: Mean, now: Mean, *, is_settled: bool
@@ -72,9 +87,6 @@ class NotDecreasing(Steps):
         allowed = self._values["increase_threshold_percent"]
         noise = NOISE * math.hypot(now.error, before.error)
         fitting = "see that labels belong to their pictures"
-        if not math.isfinite(now.value):
-            told = f"the loss is {now.value}"
-            return self._finding(key, now, (math.inf, allowed), told, "clip the gradients")
         if change > allowed and now.value - before.value > noise:
             told = f"rose by {change:.3g} % ({before.value:.4g} to {now.value:.4g})"
             return self._finding(key, now, (change, allowed), told, fitting)
@@ -85,17 +97,17 @@ class NotDecreasing(Steps):
             return None
         told = f"did not fall by {least:g} % twice running ({before.value:.4g} to {now.value:.4g})"
         resting = f"{fitting} and that the parameters are in the optimizer"
-        if now.value < HARDLY * self._first[key]:
-            resting = f"{resting}; stop here if it has converged"
+        if now.value > HARDLY * self._first[key]:
+            resting = f"or, if it hardly moves, {learning_rate(self._run, 10)}; {resting}"
         else:
-            resting = f"{resting}, or that {learning_rate(self._run, 10)} does not learn faster"
+            resting = f"{resting}; stop here if it has converged"
         return self._finding(key, now, (-change, least), told, resting)
 
     def _finding(
         self, key: tuple[str, str], now: Mean, found: tuple[float, float], told: str, besides: str
     ) -> Finding:
         name, mode = key
-        advice = f"try {learning_rate(self._run, 0.1)}; {besides}"
+        advice = f"try {learning_rate(self._run, 0.1)}; {small_batch(self._run)}{besides}"
         where = f"{told} in mode {mode}, up to step {now.training}"
         return Finding(name, where, advice, *found, now.training)
 

@@ -15,7 +15,6 @@ from kennel.debugging.rules.judge import EVAL, Step
 BLOCK = 5  # training losses that one look takes together, at least: a single one is noise
 NOISE = 2.0  # standard errors within which two means are the same
 SETTLED = 0.1  # of the first loss: one that has come so far has done its falling
-HARDLY = 0.5  # of the first loss: one above it has learnt little
 
 
 @dataclass(frozen=True)

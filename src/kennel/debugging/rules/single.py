@@ -26,7 +26,8 @@ def vanishing(trial: Trial, step: Step, values: Values, run: Setting) -> Verdict
     threshold = values["threshold"] * (1.0 if loss is None else min(1.0, abs(loss)))
     advice = (
         "put BatchNorm between the layers or ReLU instead of sigmoid and tanh, add skip"
-        f" connections, or try {learning_rate(run, 10)} if every layer is as small"
+        f" connections; where every layer is as small, try {learning_rate(run, 10)}, or"
+        f" {learning_rate(run, 0.1)} if the loss has risen before"
     )
     return Verdict(
         len(found),

@@ -16,6 +16,7 @@ from kennel.rules.parameters import Parameter
 
 FEWEST_STEPS = 20
 NAMED = 10  # of the outliers
+WORTH_S = 1.0  # of a run: less is not worth a word, whichever share of its steps it is
 
 
 def outliers(evidence: Evidence, values: Values) -> Judgement:
@@ -48,7 +49,8 @@ def outliers(evidence: Evidence, values: Values) -> Judgement:
         **_histogram(seconds),
     }
     used = {"n_outliers": ignored}
-    if len(slow) <= ignored or share <= values["cost_threshold"]:
+    is_cheap = share <= values["cost_threshold"] or lost_s * found.stride < WORTH_S
+    if len(slow) <= ignored or (is_cheap and values["cost_threshold"]):
         return Judgement(len(steps), details=details, parameters=used)
     findings = _slow(slow, steps, limit, lost_s * found.stride)
     return Judgement(len(steps), len(slow), findings, details, parameters=used)
