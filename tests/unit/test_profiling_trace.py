@@ -78,6 +78,44 @@ def test_the_window_is_chosen_behind_the_steps_that_warm_up(tmp_path):
     assert (tracer.first, tracer.seen) == (1000 + AUTO_BEHIND, AUTO_COUNT)
 
 
+def test_what_is_aside_is_not_traced(tmp_path, capfd):
+    """
+    Neither before the window nor in it, nothing is said of it, and what follows is traced again.
+    """
+    tracer, numbers = Tracer(Window(1, 2)), torch.ones(3)
+    for number in range(4):
+        tracer.before(number)
+        tracer.pause()
+        torch.sin(numbers)
+        tracer.go_on()
+        torch.cos(numbers)
+        tracer.after()
+    tracer.write(tmp_path)
+
+    calls = {operator.name: operator.calls for operator in operators.read(tmp_path)}
+    assert calls["aten::cos"] == 2
+    assert "aten::sin" not in calls
+    assert "Toggling" not in capfd.readouterr().err
+
+
+def test_a_step_ends_before_what_was_seen_is_worked_out(tmp_path):
+    """
+    That takes seconds: torch does it at once where it is to add up several windows, so it is not.
+    """
+    made = []
+
+    def profile(**settings):
+        made.append(torch.profiler.profile(**settings))
+        return made[0]
+
+    tracer = Tracer(Window(1, 2), profile=profile)
+    take_steps(tracer, 5)
+    tracer.write(tmp_path)
+
+    assert operators.read(tmp_path)
+    assert [each.acc_events for each in made] == [False]
+
+
 def test_a_window_that_is_cut_short_is_kept(tmp_path):
     """
     The run has ended within it.

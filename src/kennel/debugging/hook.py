@@ -11,7 +11,7 @@ are named in collections.py.
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -69,9 +69,10 @@ class Recorder:
         reached: What a resumed run has done before.
         say: Told of a failure.
         scale: What the loss was multiplied by before the backward (GradScaler.get_scale).
+        aside: Entered for what is done within the module's forward.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is told of a training by name
         self,
         saving: Saving,
         folder: Path,
@@ -79,11 +80,12 @@ class Recorder:
         reached: Reached | None = None,
         say: Callable[[str], None] = print,
         scale: Callable[[], float] = lambda: 1.0,
+        aside: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.folder = folder
         self.failure = ""  # why nothing more is saved
         self.saved = 0  # training steps of which anything was
-        self._saving, self._say, self._scale = saving, say, scale
+        self._saving, self._say, self._scale, self._aside = saving, say, scale, aside
         reached = reached or Reached()
         self._step, self._evaluated = reached.steps + reached.evaluated, reached.evaluated
         self._saved: frozenset[str] = frozenset()  # collections of the step that is open
@@ -287,7 +289,7 @@ class Recorder:
 
     @torch.no_grad()
     def _given(self, path: str, module: nn.Module, inputs: Any) -> None:  # noqa: ANN401 - a layer's
-        with self._guarded():
+        with self._aside(), self._guarded():
             for tensor in _tensors(inputs):
                 name = self._hook.numbered(f"{path}_input")
                 self._hook.save({name: tensor})
@@ -297,7 +299,7 @@ class Recorder:
 
     @torch.no_grad()
     def _returned(self, path: str, module: nn.Module, _inputs: Any, outputs: Any) -> None:  # noqa: ANN401 - a layer's
-        with self._guarded():
+        with self._aside(), self._guarded():
             for tensor in _tensors(outputs):
                 name = self._hook.numbered(f"{path}_output")
                 self._hook.save({name: tensor})

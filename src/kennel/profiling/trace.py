@@ -65,6 +65,14 @@ class Tracer:
         if self.seen == self._window.count:
             self._guarded(self._stop)
 
+    def pause(self) -> None:
+        """Look away from what is not the training's own; on a GPU torch cannot."""
+        self._toggle(on=False)
+
+    def go_on(self) -> None:
+        """Look again."""
+        self._toggle(on=True)
+
     def write(self, folder: Path) -> None:
         """Leave what was seen in *folder*, a profiler-output; a window that was cut short too."""
         if self._profiler is None:
@@ -78,15 +86,24 @@ class Tracer:
         torch = importlib.import_module("torch.profiler")
         kinds = torch.ProfilerActivity
         activities = [kinds.CPU, *([kinds.CUDA] if self._with_gpu else [])]
-        self._profiler = (self._make or torch.profile)(activities=activities, acc_events=True)
-        self._is_ended = False
-        self._profiler.start()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of further windows; there is this one
+            self._profiler = (self._make or torch.profile)(activities=activities)
+            self._is_ended = False
+            self._profiler.start()
 
     _is_ended = False
 
     def _stop(self) -> None:
         self._is_ended = True
         self._profiler.stop()
+
+    def _toggle(self, *, on: bool) -> None:
+        if self._profiler is None or self._is_ended or self._with_gpu:
+            return
+        kinds = importlib.import_module("torch.profiler").ProfilerActivity
+        every = [kinds.CPU, kinds.CUDA, kinds.XPU]  # of fewer it warns, GPU or not, each time
+        self._guarded(lambda: self._profiler.toggle_collection_dynamic(on, every))
 
     def _write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from kennel.contract import ContainerPaths
 from kennel.debugging import hook_config
 from kennel.debugging.hook import Reached, Recorder
 from kennel.debugging.hook_config import Pace, Saving
+from kennel.profiling.timeline import DEBUG
 from kennel.rules import debugger, keeping
 from kennel.rules.configuration import Configuration
 from kennel.rules.outcome import ERROR, ISSUES, Finding, Outcome
@@ -29,7 +30,7 @@ from kennel.training import config
 from kennel.training.group import Group
 from kennel.training.hyperparameters import Hyperparameters
 from kennel.training.log import say
-from kennel.training.loop import State
+from kennel.training.loop import Stage, State
 from kennel.training.observer import OFF, Observer, Off
 from kennel.training.prepare import Job
 from kennel.training.reporting import or_say
@@ -176,7 +177,7 @@ class Debugger(Off):
                 say(finding_line(configuration.name, finding))
 
 
-def start(paths: ContainerPaths, job: Job, state: State, group: Group, stop: Stop) -> Debugging:
+def start(paths: ContainerPaths, job: Job, state: State, stage: Stage, stop: Stop) -> Debugging:
     """
     Start what is asked for, and say so.
 
@@ -184,13 +185,14 @@ def start(paths: ContainerPaths, job: Job, state: State, group: Group, stop: Sto
         paths: Of the container.
         job: Its hyperparameters debug* say what is saved, and by which rules it is judged.
         state: As it is restored: steps go on where they were.
-        group: The first rank saves, unless a DebugHookConfig wants every worker's tensors.
+        stage: Of its group the first rank saves, unless a DebugHookConfig wants every worker's
+            tensors; its observer is told what that takes.
         stop: Is requested by a rule that stops the training.
 
     Raises:
         RuleError: The platform's debughookconfig.json is malformed.
     """
-    chosen = job.chosen
+    chosen, group = job.chosen, stage.group
     saving = hook_config.read(paths.debug_hook_config)
     if saving is None and chosen.debug:
         saving = hook_config.asked(
@@ -200,7 +202,12 @@ def start(paths: ContainerPaths, job: Job, state: State, group: Group, stop: Sto
         return NotDebugged()
     folder = _folder(paths, saving)
     recorder = Recorder(
-        saving, folder, reached=_reached(job, state, group), say=say, scale=state.scaler.get_scale
+        saving,
+        folder,
+        reached=_reached(job, state, group),
+        say=say,
+        scale=state.scaler.get_scale,
+        aside=partial(stage.observer.phase, DEBUG),
     )
     rules = None if group.rank or not chosen.debug else _rules(chosen, folder)
     if not recorder.failure:

@@ -201,7 +201,7 @@ def _debugged(  # noqa: PLR0913 - what _train needs, and where to leave findings
     """Train, with its tensors saved and judged if that is asked for; return why it ended."""
     watch = stage.observer
     with watch.phase(DEBUG):
-        debug = debugging.start(paths, job, state, stage.group, stop)
+        debug = debugging.start(paths, job, state, stage, stop)
     stage = replace(stage, observer=together([watch, debug.observer]))
     try:
         ended = _train(state, stage, keeper, job, stop)

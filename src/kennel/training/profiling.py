@@ -21,7 +21,7 @@ from kennel.datasets.folders import Sample
 from kennel.profiling import age, rules
 from kennel.profiling.phases import Event, Recorder
 from kennel.profiling.run import Run
-from kennel.profiling.timeline import INITIALISATION, READING, REPORT
+from kennel.profiling.timeline import DEBUG, INITIALISATION, READING, REPORT
 from kennel.profiling.timeline_files import TimelineFiles
 from kennel.profiling.trace import Tracer
 from kennel.profiling.window import Window
@@ -101,8 +101,9 @@ class Profile(Off):
         return self
 
     def phase(self, name: str) -> AbstractContextManager[None]:
-        """Time a phase."""
-        return self._recorder.phase(name)
+        """Time a phase; what debugs the run is no part of what the tracer is to see."""
+        phase = self._recorder.phase(name)
+        return phase if name != DEBUG or self._tracer.is_idle else _Unseen(phase, self._tracer)
 
     def batches(self, source: Iterator[T]) -> Iterator[T]:
         """Time the waiting for each batch."""
@@ -176,6 +177,21 @@ class _Traced(AbstractContextManager[None]):
         with self._report:
             self._tracer.after()
         self._step.__exit__(*error)  # type: ignore[arg-type] # the three of an exception
+
+
+class _Unseen(AbstractContextManager[None]):
+    """A phase that torch.profiler does not look into; can be entered again."""
+
+    def __init__(self, phase: AbstractContextManager[None], tracer: Tracer) -> None:
+        self._phase, self._tracer = phase, tracer
+
+    def __enter__(self) -> None:
+        self._phase.__enter__()
+        self._tracer.pause()
+
+    def __exit__(self, *error: object) -> None:
+        self._tracer.go_on()
+        self._phase.__exit__(*error)  # type: ignore[arg-type] # the three of an exception
 
 
 def _event() -> Event:

@@ -2,7 +2,7 @@
 What is profiled, and by whom: the hyperparameters profile*, and the platform's profilerconfig.json.
 
 The sampler runs beside whatever runs here: kennel's program, one of the user's, a search. What a
-run tells of its own time is profiling.py's. Needs no torch: the entry point asks before it is there.
+run tells of its own time is profiling.py's. Needs no torch: who asks is there before it.
 """
 
 import os

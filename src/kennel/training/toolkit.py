@@ -5,10 +5,8 @@ import logging
 from collections.abc import Collection
 from typing import Any
 
-
-UNPARSED = (
-    "Failed to parse hyperparameter"  # of every text that is no JSON, which texts need not be
-)
+# Said of every hyperparameter that is a text and no JSON, which texts need not be
+UNPARSED = "Failed to parse hyperparameter"
 
 
 def run(hidden: Collection[str] = ()) -> int:
