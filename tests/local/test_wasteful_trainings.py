@@ -1,5 +1,5 @@
 """
-Trainings that were made to waste time, watched by the real sampler and the real phases.
+Trainings that were made to waste time, and the demo's, watched by the real sampler and phases.
 
 What needs a GPU, or a disk that is slow, is in tests/unit/test_profiling_rules_gpu.py, on
 recordings.
@@ -17,14 +17,19 @@ import torch
 from PIL import Image
 from torch import nn
 
+from kennel.cli.demo import DIGITS
 from kennel.contract import ContainerPaths
+from kennel.datasets import digits
+from kennel.debugging.evaluator import Evaluator
 from kennel.profiling import judging, rules
 from kennel.profiling.evidence import Evidence
 from kennel.profiling.phases import Recorder
 from kennel.profiling.sampler import Sampler
 from kennel.profiling.timeline_files import TimelineFiles
 from kennel.profiling.verdict import verdict
+from kennel.rules import debugger, keeping
 from kennel.rules.configuration import Configuration
+from kennel.rules.outcome import NO_ISSUES
 from kennel.training import loop, precision
 from kennel.training.features import FeatureSource
 from kennel.training.loop import Recipe, Stage, State
@@ -42,7 +47,7 @@ WATCHED = {"profile": "true", "profile-interval-ms": "100", "profile-trace": "no
 def train(tmp_path_factory):
     """Return ``train(data, hyperparameters)``, which runs the training image's entry point."""
 
-    def run(data, hyperparameters):
+    def run(data, hyperparameters, threads=1):
         paths = ContainerPaths(tmp_path_factory.mktemp("job"))
         for folder in (paths.config, paths.data, paths.model, paths.output_data):
             folder.mkdir(parents=True)
@@ -53,7 +58,7 @@ def train(tmp_path_factory):
         paths.hyperparameters.write_text(json.dumps({**SMALL, **WATCHED, **hyperparameters}))
         channels = {split.name: {} for split in data.iterdir()}
         paths.input_data_config.write_text(json.dumps(channels))
-        environment = {"SAGEMAKER_BASE_DIR": str(paths.root), "OMP_NUM_THREADS": "1"}
+        environment = {"SAGEMAKER_BASE_DIR": str(paths.root), "OMP_NUM_THREADS": str(threads)}
         done = subprocess.run(
             [sys.executable, "-m", "kennel.training", "train"],
             env=os.environ | environment | {"TRAINING_JOB_NAME": "wasteful"},
@@ -83,10 +88,11 @@ def large_photographs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def healthy(train, few_digits):
-    """What a run with nothing wrong has left: small pictures, more steps than are waited for."""
-    given = {"epochs": "3", "batch-size": "16", "model": "resnet18", "workers": "0"}
-    return train(few_digits, given)
+def healthy(train, tmp_path_factory):
+    """What the demo's own training has left, all of its digits and epochs: nothing is wrong."""
+    folder = tmp_path_factory.mktemp("data") / "digits"
+    digits.write(folder)
+    return train(folder, {"model": "resnet18", "debug": "true", **DIGITS}, threads=2)
 
 
 class Watch(Off):
@@ -177,12 +183,54 @@ def judged(rule, source, **given):
 
 def test_a_healthy_run_breaks_no_rule(healthy):
     """
-    All rules are judged at its end, and none has anything against it.
+    All rules are judged at its end, and none has anything against it: the demo, with the debugger
+    on, whose own work in every eighth step is no fault of the loop.
     """
     found = judging.read(healthy)
 
     assert {outcome.rule for outcome in found} == set(rules.RULES)
     assert [(outcome.rule, outcome.findings) for outcome in found if outcome.violations] == []
+
+
+def test_the_debugger_has_nothing_against_the_demo(healthy):
+    """
+    None of its rules, and each that has its tensors has judged.
+    """
+    found = keeping.read(healthy.parent / "debug-output" / "rules")
+
+    assert {outcome.rule for outcome in found} == set(debugger.TABLES)
+    assert {
+        outcome.rule: outcome.findings for outcome in found if outcome.status != NO_ISSUES
+    } == {}
+    assert {outcome.rule for outcome in found if not outcome.datapoints} == {
+        "SaturatedActivation",
+        "TensorVariance",
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "stricter"),
+    [
+        pytest.param("VanishingGradient", {"threshold": "1e-5"}, id="a-hundred-times"),
+        pytest.param("DeadRelu", {"threshold_layer": "25"}, id="half-as-many"),
+        pytest.param("WeightUpdateRatio", {"large_threshold": "1"}, id="a-tenth"),
+        pytest.param("WeightUpdateRatio", {"small_threshold": "1e-6"}, id="a-hundredfold"),
+        pytest.param("PoorWeightInitialization", {"patience": "3"}, id="sooner"),
+        pytest.param("LossNotDecreasing", {"diff_percent": "1"}, id="ten-times-the-fall"),
+        pytest.param("Overtraining", {"patience_train": "2"}, id="less-than-half"),
+        pytest.param("ClassImbalance", {"threshold_imbalance": "2"}, id="a-fifth"),
+    ],
+)
+def test_the_demo_is_well_by_a_wide_margin(healthy, rule, stricter):
+    """
+    So it is not by luck, and another machine's rounding, that nothing is found.
+    """
+    tensors = healthy.parent / "debug-output" / "tensors"
+
+    (found,) = Evaluator(tensors, [Configuration(rule, rule, stricter)]).finish()
+
+    assert found.datapoints
+    assert found.findings == ()
 
 
 def test_a_start_that_is_too_long_is_found(healthy):

@@ -347,6 +347,18 @@ def test_training_losses_count_only_where_nothing_is_evaluated():
     assert names(said(Numbers(*jump, *nothing), "LossNotDecreasing")) == {"loss"}
 
 
+def test_a_first_evaluation_far_out_does_not_settle_the_loss():
+    """
+    BatchNorms that lag behind let it begin anywhere: training says where it began.
+    """
+    standing = [("T", {"loss": 2.3})] * 10
+    evaluations = [[*standing, ("E", {"loss": loss})] for loss in (613.0, 2.3, 2.3, 2.3)]
+
+    stuck = Numbers(*[step for block in evaluations for step in block])
+
+    assert names(said(stuck, "LossNotDecreasing")) == {"loss"}
+
+
 def test_a_small_batch_is_told_of_where_the_loss_does_not_fall():
     """
     With its number; a larger one is not to blame.

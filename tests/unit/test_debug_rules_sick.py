@@ -1,19 +1,20 @@
-"""Each rule over a real training that has its fault, and none of them over one that is well."""
+"""
+Each rule over a real training that has its fault.
+
+Over one that is well: tests/local/test_wasteful_trainings.py.
+"""
 
 import json
 import math
 
 import pytest
 import torch
-from sklearn.datasets import load_digits
 from torch import nn
-from torchvision.models import resnet18
 
 from kennel.debugging.collections import DEFAULT
 from kennel.debugging.evaluator import Evaluator
 from kennel.debugging.hook import Recorder
 from kennel.debugging.hook_config import Pace, asked
-from kennel.rules import debugger
 from kennel.rules.configuration import Configuration
 from kennel.rules.outcome import ISSUES, NO_ISSUES
 
@@ -317,29 +318,3 @@ def test_variances_outside_of_given_bounds_are_found(tmp_path):
     assert "Net_first.weight" in subjects(low)
     high = judged(folder, "TensorVariance", min_threshold=100)
     assert high.violations == high.datapoints > 0
-
-
-def test_a_run_that_is_well_has_no_finding(tmp_path):
-    """
-    The demo's own, ResNet-18 over digits of 32 px: none of the rules says anything of it, though
-    each that has its tensors has judged.
-    """
-    digits = load_digits()
-    pictures = torch.tensor(digits.images, dtype=torch.float32) / 8 - 1
-    pictures = nn.functional.interpolate(pictures[:, None], size=32).expand(-1, 3, -1, -1)
-    labels = torch.tensor(digits.target)
-    module = resnet18(num_classes=10)
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    train, valid = (
-        (pictures[chosen], labels[chosen]) for chosen in (order[:1280], order[1280:1550])
-    )
-    often = {"pace": Pace(4, 2, 1), "epochs": 4}
-    folder = trained(tmp_path, module, lr=0.01, momentum=0.9, train=train, valid=valid, **often)
-
-    outcomes = Evaluator(folder, debugger.asked("all")).finish()
-
-    assert {each.name: each.findings for each in outcomes if each.status != NO_ISSUES} == {}
-    assert {each.name for each in outcomes if not each.datapoints} == {
-        "SaturatedActivation",
-        "TensorVariance",
-    }

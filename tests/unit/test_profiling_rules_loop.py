@@ -322,6 +322,18 @@ def test_slow_steps_that_cost_next_to_nothing_are_no_fault(run):
     assert judged("StepOutlier", evidence, cost_threshold="0").violations == len(slow)
 
 
+def test_slow_steps_of_a_short_training_are_not_worth_a_word(run):
+    """
+    A head on features takes a millisecond a step: a tenth of a second is a large share of them.
+    """
+    quick = {name: seconds / 100 for name, seconds in USUAL.items()}
+    slow = {number: {"forward": 0.01} for number in range(30, 400, 30)}
+    evidence = run(steps=400, phases=quick, slow=slow)
+
+    assert judged("StepOutlier", evidence).violations == 0
+    assert judged("StepOutlier", evidence, cost_threshold="0").violations == len(slow)
+
+
 def test_the_first_step_of_a_run_is_no_outlier(run):
     """
     It sets up what the others use.
