@@ -35,8 +35,12 @@ def dataset(noisy_pictures):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, dataset, entry):
-    """A profiled run from beginning to end, what it printed, and how long its parent waited."""
-    paths = entry.lay_out(tmp_path_factory.mktemp("profiled"), QUICK | PROFILE, dataset)
+    """
+    A run that is profiled and debugged from beginning to end, what it printed, and how long its
+    parent waited.
+    """
+    asked = QUICK | PROFILE | {"debug": "true"}
+    paths = entry.lay_out(tmp_path_factory.mktemp("profiled"), asked, dataset)
     began = time.monotonic()
     code, output = entry.run(paths)
     waited_s = time.monotonic() - began
@@ -57,6 +61,7 @@ def test_a_profiled_run_leaves_everything_of_its_time(finished):
     assert f"report: {paths.profile / PAGE}" in output
     calls = {operator.name: operator.calls for operator in operators.read(paths.profile)}
     assert calls["autograd::engine::evaluate_function: NllLossBackward0"] == 2
+    assert "aten::kthvalue" not in calls  # the debugger's, in each of these steps
     assert (paths.profile / operators.TRACE).exists()
 
 
@@ -113,9 +118,9 @@ def test_a_run_says_what_it_was(finished):
     assert (found.interval_ms, found.traced_first, found.traced_steps) == (100, 3, 2)
 
 
-def test_a_profile_changes_nothing_of_what_is_learned(tmp_path, dataset, finished, entry):
+def test_to_be_watched_changes_nothing_of_what_is_learned(tmp_path, dataset, finished, entry):
     """
-    The same weights to the last bit, as without it.
+    The same weights to the last bit, as without profile and debugger.
     """
     paths = entry.lay_out(tmp_path, QUICK, dataset)
     code, output = entry.run(paths)
