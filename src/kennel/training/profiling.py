@@ -2,36 +2,32 @@
 Times a run of kennel's own from its first moment to its last, and says at its end what came of it.
 
 How times are taken and kept is kennel.profiling's; whether they are is decided in sampling.py,
-where the machine is sampled too. The loop knows the observer alone (observer.py).
+where the machine is sampled too; what the run was is profiled_run.py's. The loop knows the
+observer alone (observer.py).
 """
 
 import os
-import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from PIL import Image
 
 from kennel.contract import ContainerPaths
-from kennel.datasets.folders import Sample
 from kennel.profiling import age, rules
 from kennel.profiling.phases import Event, Recorder
-from kennel.profiling.run import Run
 from kennel.profiling.timeline import DEBUG, INITIALISATION, READING, REPORT
 from kennel.profiling.timeline_files import TimelineFiles
 from kennel.profiling.trace import Tracer
 from kennel.profiling.window import Window
-from kennel.training import config, pictures, reporting, sampling
+from kennel.training import config, profiled_run, reporting, sampling
 from kennel.training.group import Group
 from kennel.training.hyperparameters import Hyperparameters
 from kennel.training.launch import LAUNCHER_VARIABLE
 from kennel.training.log import say
 from kennel.training.observer import OFF, Observer, Off
-from kennel.training.pictures import Reading
 from kennel.training.prepare import Job
 from kennel.training.sampling import Plan
 
@@ -39,9 +35,6 @@ if TYPE_CHECKING:
     from kennel.training.loop import Epoch
 
 T = TypeVar("T")
-
-TRIED = 8  # pictures that are read to know how long it takes
-TRIED_S = 0.2  # at most, for all of them
 
 
 class NotProfiled:
@@ -133,7 +126,7 @@ class Profile(Off):
         reporting.or_say("the profile could not be written", self._end)
 
     def _describe(self, job: Job, group: Group) -> None:
-        self._run = _described(self._run, job, group)
+        self._run = profiled_run.described(self._run, job, group)
 
     def _leave(self, ended: str) -> None:
         with self.phase(REPORT):
@@ -198,54 +191,3 @@ def _event() -> Event:
     event: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call] # torch's
     event.record()
     return event  # type: ignore[no-any-return] # it has what an Event has
-
-
-def _described(run: Run, job: Job, group: Group) -> Run:
-    """Add what is trained, on what and how."""
-    chosen, reading, counts = job.chosen, job.reading, job.data.counts()
-    tried = None if job.features else _tried(job.data.train, reading)
-    width, height, read_s = tried or (None, None, None)
-    return replace(
-        run,
-        model=chosen.model,
-        device=reading.device.type,
-        shared_bytes=pictures.free_shared_memory(),
-        processes=group.size,
-        hosts=-(-group.size // group.local_size),
-        threads=torch.get_num_threads(),
-        workers=reading.workers,
-        batch_size=chosen.batch_size,
-        image_size=chosen.image_size,
-        picture_width=width,
-        picture_height=height,
-        read_s=read_s,
-        train=counts["train"],
-        valid=counts["valid"],
-        test=counts["test"],
-        epochs=chosen.epochs,
-        freeze=chosen.freeze,
-        features=job.features is not None,
-        augment=chosen.augment,
-        precision=str(job.dtype or torch.float32).removeprefix("torch."),
-        torch=torch.__version__,
-    )
-
-
-def _tried(samples: Sequence[Sample], reading: Reading) -> tuple[int, int, float] | None:
-    """Read a few pictures: median width and height, and the median of the seconds it took."""
-    every = max(1, len(samples) // TRIED)
-    sizes, seconds = [], []
-    state = torch.get_rng_state()  # augmentation draws, and what is drawn later stays the same
-    for path, _ in samples[::every][:TRIED]:
-        began = time.perf_counter()
-        reading.transform(reading.preprocessing.read(path))
-        seconds.append(time.perf_counter() - began)
-        with Image.open(path) as picture:
-            sizes.append(picture.size)
-        if sum(seconds) > TRIED_S:
-            break
-    torch.set_rng_state(state)
-    if not sizes:
-        return None
-    width, height = (int(statistics.median(side)) for side in zip(*sizes, strict=True))
-    return width, height, statistics.median(seconds)
