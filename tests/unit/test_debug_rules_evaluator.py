@@ -17,6 +17,7 @@ from kennel.debugging.evaluator import Evaluator, judge
 from kennel.debugging.hook import Recorder
 from kennel.debugging.hook_config import Pace, asked
 from kennel.debugging.quiet import quiet
+from kennel.debugging.series import MOST, Line
 from kennel.rules import debugger, keeping
 from kennel.rules.configuration import Configuration
 from kennel.rules.outcome import ERROR, IN_PROGRESS, ISSUES, NO_ISSUES, STOPPED
@@ -290,6 +291,23 @@ def test_series_are_what_the_page_draws(tensors, tmp_path):
     assert drawn["epochs"] == [{"epoch": 0, "step": 2, "train_loss": 1.5, "valid_accuracy": 0.25}]
 
 
+def test_a_lone_explosion_is_not_thinned_out_of_a_line():
+    """
+    Nor the step at which it was no number any more; a line has no more points than a page shows.
+    """
+    line = Line()
+    for step in range(5000):
+        line.add(step, {1234: 1e9, 2345: -7.0, 3456: float("nan")}.get(step, 1.0))
+
+    points = line.points()
+
+    assert len(points) <= MOST
+    assert {(3456, None)} == {(step, value) for step, value in points if value is None}
+    assert {1.0, 1e9, -7.0} == {value for _, value in points if value is not None}
+    assert [step for step, _ in points] == sorted({step for step, _ in points})
+    assert points[-1][0] >= 4980
+
+
 def test_a_users_own_rule_is_judged_over_smdebugs_trial(tensors, own):
     """
     With its parameters as texts; RuleEvaluationConditionMet is a finding at its step.
@@ -390,6 +408,35 @@ def test_a_folder_that_is_not_there_is_told(tmp_path, tensors):
 
     assert done.returncode == 1
     assert "there is no folder" in done.stderr
+
+
+def test_what_cannot_be_written_is_told_on_a_line(tmp_path, tensors):
+    """
+    A file is where the folder of the outcomes should be; as little helps a full disk.
+    """
+    tensors.mkdir()
+    argv = command(tmp_path, tensors, [EXPLODING])
+    (tmp_path / "out").write_text("")
+
+    done = run(argv)
+
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_hyperparameters_that_are_no_object_are_told(tmp_path, tensors):
+    """
+    They are for advice alone, and a file that was mistaken for them is an error all the same.
+    """
+    tensors.mkdir()
+    (tmp_path / "given.json").write_text("[1]")
+    given = ("--hyperparameters", str(tmp_path / "given.json"))
+
+    done = run(command(tmp_path, tensors, [EXPLODING], *given))
+
+    assert done.returncode == 1
+    assert "has no hyperparameters" in done.stderr
 
 
 def until(happens, seconds=30):

@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KennelError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
+    except OSError as error:  # no space left, say
+        sys.stderr.write(f"{options.output} cannot be written: {error}\n")
+        return 1
     return 1 if any(outcome.status == ERROR for outcome in outcomes) else 0
 
 
@@ -54,7 +57,7 @@ def evaluate(options: argparse.Namespace, told_to_end: threading.Event) -> tuple
     configurations = configuration.read(_listed(options.configurations))
     if not options.follow and not options.folder.is_dir():
         raise RuleError(f"there is no folder {options.folder}", expected="smdebug's tensors")
-    hyperparameters = _document(options.hyperparameters) if options.hyperparameters else {}
+    hyperparameters = _texts(options.hyperparameters) if options.hyperparameters else {}
     evaluator = Evaluator(options.folder, configurations, hyperparameters)
     if options.follow:
         _follow(evaluator, options, told_to_end)
@@ -96,6 +99,13 @@ def _listed(path: Path) -> list[dict[str, Any]]:
     if not isinstance(document, list) or not all(isinstance(each, dict) for each in document):
         raise RuleError(f"{path} is no list of rules", expected="DebugRuleConfigurations")
     return document
+
+
+def _texts(path: Path) -> dict[str, str]:
+    document = _document(path)
+    if not isinstance(document, dict):
+        raise RuleError(f"{path} has no hyperparameters", expected="a JSON object of texts")
+    return {str(name): str(value) for name, value in document.items()}
 
 
 def _document(path: Path) -> Any:  # noqa: ANN401 - whatever JSON holds

@@ -6,13 +6,13 @@ What the debugger's page draws, gathered while a trial is judged, and kept as se
     weight_update_ratios   {layer: [[step, ||update|| / ||weight||], …]}
     epochs                 [{epoch, step, train_loss, train_accuracy, valid_loss, …}, …]
 
-What was not saved is left out. Steps are training steps, counted from 0. The page itself is
-kennel.reports'.
+What was not saved is left out; a value that is no number is null. Steps are training steps, counted
+from 0. The page itself is kennel.reports'.
 """
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +23,55 @@ from kennel.debugging.rules.changes import update_ratio
 from kennel.debugging.rules.judge import EVAL, Step
 from kennel.debugging.rules.passes import Mean, Passes, loss_at
 
+Point = tuple[int, float | None]  # None: the value is no number
+
 FILE = "series.json"
 EPSILON = 1e-9
-MOST = 600  # points of a line: more than a page has columns
+MOST = 600  # points of a line, a multiple of four: more than a page has columns
 
 
 class Line:
-    """Points of one line; from ``MOST`` on every second is dropped, and those to come with them."""
+    """
+    Points of one line, in stretches: each has its least and its greatest, or what is no number.
+
+    Where there are too many stretches two and two become one, so that a lone explosion is there
+    however long the run.
+    """
 
     def __init__(self) -> None:
-        self._points: list[list[float]] = []
-        self._every = 1
+        self._stretches: list[tuple[Point, ...]] = []
+        self._each = 1  # points of a stretch
         self._count = 0
 
     def add(self, step: int, value: float) -> None:
-        """Take a point; one that is no number is a gap and left out."""
+        """Take a point."""
+        point = step, value if math.isfinite(value) else None
+        if self._count % self._each:
+            self._stretches[-1] = _ends((*self._stretches[-1], point))
+        else:
+            self._join()
+            self._stretches.append((point,))
         self._count += 1
-        if not math.isfinite(value) or (self._count - 1) % self._every:
-            return
-        self._points.append([step, value])
-        if len(self._points) >= MOST:
-            self._points = self._points[::2]
-            self._every *= 2
 
-    def points(self) -> list[list[float]]:
-        """Return the points by step."""
-        return self._points
+    def points(self) -> list[list[float | None]]:
+        """Return the points by step: [step, value], null where it is no number."""
+        return [list(point) for stretch in self._stretches for point in stretch]
+
+    def _join(self) -> None:
+        if len(self._stretches) < MOST // 2:
+            return
+        pairs = zip(self._stretches[::2], self._stretches[1::2], strict=True)
+        self._stretches = [_ends((*one, *other)) for one, other in pairs]
+        self._each *= 2
+
+
+def _ends(points: Sequence[Point]) -> tuple[Point, ...]:
+    """Return the least and the greatest in order of steps, or the first that is no number."""
+    numbers = [(value, step) for step, value in points if value is not None]
+    if len(numbers) < len(points):
+        return (next(point for point in points if point[1] is None),)
+    ends = {(step, value) for value, step in (min(numbers), max(numbers))}
+    return tuple(sorted(ends))
 
 
 class Gatherer:
@@ -124,5 +147,5 @@ def _add(lines: dict[str, Line], name: str, step: int, value: float | None) -> N
         lines.setdefault(name, Line()).add(step, value)
 
 
-def _drawn(lines: Mapping[str, Line]) -> dict[str, list[list[float]]]:
+def _drawn(lines: Mapping[str, Line]) -> dict[str, list[list[float | None]]]:
     return {name: line.points() for name, line in lines.items()}
