@@ -304,6 +304,22 @@ def test_half_a_step_is_not_saved(tmp_path):
     assert handles(run.net) == 0
 
 
+def test_a_step_that_cannot_be_written_leaves_no_half_of_it(tmp_path):
+    """
+    Its draft goes; the steps before it stay.
+    """
+    recorder = recorded(tmp_path)
+    run = Run(recorder)
+    run.step(0)
+    (tmp_path / "index/000000000/000000000001_worker_0.json").mkdir()
+    run.step(1)
+    recorder.close()
+
+    assert "failed at step 1: IsADirectoryError" in recorder.failure
+    assert list(tmp_path.rglob("*.tmp")) == []
+    assert Trial(tmp_path).saved("CrossEntropyLoss_output_0")[0] == 0
+
+
 def test_a_hook_that_fails_by_a_mistake_says_where(tmp_path):
     """
     There is more to know of it than of a disk: here labels that are no classes.

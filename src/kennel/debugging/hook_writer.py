@@ -7,6 +7,7 @@ every number. What is written, and when, is decided in hook_smdebug.py.
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,13 @@ class StepWriter:
 def _put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".tmp")
-    partial.write_bytes(content)
-    partial.replace(path)
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink()  # the half of it takes room where there may be none
+        raise
 
 
 def as_numbers(value: Any) -> Array:  # noqa: ANN401 - torch's tensors are not imported here
