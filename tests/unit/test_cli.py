@@ -239,6 +239,8 @@ def test_a_deployment_is_shown_precisely_too(aws, capsys, valid_request):
         pytest.param(["train", "--set", "weights=w.pth"], "--weights w.pth", id="weights-not-sent"),
         pytest.param(["train", "--set", "model=resnet81"], "resnet18", id="unknown-model"),
         pytest.param(["train", "--resume", "a", "--data", "pets"], "exclude", id="resume-and-data"),
+        pytest.param(["train", "--like", "a", "--data", "pets"], "exclude", id="like-and-data"),
+        pytest.param(["train", "--like", "a", "--resume", "b"], "exclude", id="like-and-resume"),
         pytest.param(["stop"], "no training job is running", id="nothing-to-stop"),
         pytest.param(["results"], "kennel jobs", id="no-results"),
         pytest.param(["data", "stage", "pets", "--name", "bad/na me"], "bad/na me", id="set-name"),

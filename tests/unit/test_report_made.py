@@ -34,7 +34,7 @@ def test_what_is_wrong_comes_with_what_to_do(report):
     assert "backward" in text.splitlines()[0]
     assert "rule VanishingGradient: step 0: gradient/layer0.weight: mean of" in text
     assert "rule Dataloader: the loop waits 40 %" in text
-    assert "kennel train --set workers=3" in text
+    assert "kennel train --like kennel-1 --set workers=3" in text
     assert (
         "rules: 5 judged; broken: VanishingGradient, Dataloader, StepOutlier; "
         "2 had nothing to judge; failed: mine"

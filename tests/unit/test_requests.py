@@ -98,6 +98,27 @@ def test_a_resumed_job_is_the_other_with_its_checkpoints(valid_request):
     assert request["HyperParameters"] == {**before["HyperParameters"], "epochs": "9"}
 
 
+def test_a_job_like_another_begins_anew(valid_request):
+    """
+    With the other's data, image and machines; not with its checkpoints, from which it would go on,
+    nor with features, which may be others with what is changed.
+    """
+    channels = {**JOB.channels, "features": "s3://bucket/checkpoints/kennel-0/features"}
+    job = dataclasses.replace(
+        JOB, channels=channels, checkpoints="s3://bucket/checkpoints/kennel-0"
+    )
+    described = {**requests.training_job(job, name="kennel-1"), "TrainingJobStatus": "Completed"}
+
+    request = requests.like(described, name="kennel-2", changed={"workers": "1"})
+
+    valid_request("CreateTrainingJob", request)
+    assert request["CheckpointConfig"] == {"S3Uri": "s3://bucket/checkpoints/kennel-2"}
+    assert [one["ChannelName"] for one in request["InputDataConfig"]] == list(JOB.channels)
+    assert request["HyperParameters"] == {**described["HyperParameters"], "workers": "1"}
+    for member in ("AlgorithmSpecification", "ResourceConfig", "RoleArn", "StoppingCondition"):
+        assert request[member] == described[member]
+
+
 def test_metrics_are_the_contracts():
     """
     SageMaker reads out of the log what the training room prints, by the regexes of the contract.

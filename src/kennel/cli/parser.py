@@ -106,6 +106,12 @@ def _training(commands: Commands) -> None:
         metavar="JOB",
         help="go on where JOB has ended, with its own request; --set epochs=N trains for longer",
     )
+    train.add_argument(
+        "--like",
+        metavar="JOB",
+        help="a new job with JOB's request: its data, image, machines, hyperparameters; --set "
+        "changes some",
+    )
     tuned = train.add_mutually_exclusive_group()
     tuned.add_argument("--from-tuning", metavar="JOB", help="with the best values of a tuning job")
     tuned.add_argument(

@@ -39,7 +39,7 @@ def _require_one_or_two(jobs: Sequence[str]) -> None:
         raise SettingsError(
             f"kennel report {' '.join(jobs)}",
             expected="one job, or two to be compared",
-            remedy="kennel jobs lists them",
+            remedy="kennel jobs, which lists them",
         )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kennel.cli import show
+from kennel.cli import hints, show
 from kennel.cli.reported import Report
 from kennel.profiling.verdict import Waste
 from kennel.reports.debugger import gravity
@@ -91,7 +91,7 @@ def verdict(report: Report) -> list[str]:
     """Say what is wrong, the worst first: with the training itself, then with its time."""
     told = [
         *map(told_of, _wrong(report)),
-        *map(_told_of_waste, report.wastes),
+        *(_told_of_waste(waste, report.job) for waste in report.wastes),
     ]
     left = len(told) - TOLD
     return [*told[:TOLD], *([f"and {left} more: see the pages"] if left > 0 else [])]
@@ -111,11 +111,13 @@ def sentence(finding: Finding) -> str:
     return f"{step}{finding.subject}: {finding.problem}"
 
 
-def _told_of_waste(waste: Waste) -> str:
+def _told_of_waste(waste: Waste, job: str) -> str:
     cost = f" ({show.duration(waste.cost_s)}" if waste.cost_s else ""
     share = f", {waste.share:.0%} of the time)" if cost and waste.share else ")" if cost else ""
-    options = f": kennel train {waste.options}" if waste.options else ""
-    return f"rule {waste.rule}: {waste.problem}{cost}{share}\n  try: {waste.advice}{options}"
+    said = f"rule {waste.rule}: {waste.problem}{cost}{share}\n  try: {waste.advice}"
+    if not waste.options:
+        return said
+    return f"{said}: {hints.typed(f'kennel train --like {job} {waste.options}')}"
 
 
 def counts(report: Report) -> str:

@@ -1,13 +1,19 @@
-"""``kennel train --resume``: go on where a job has ended, as a new job with its request."""
+"""
+``kennel train --resume`` and ``--like``: a new job with the request of another.
+
+It goes on where the other has ended, or begins anew.
+"""
 
 import argparse
 from collections.abc import Mapping
 
 from kennel.cli import context
 from kennel.cli.effects import Executor
+from kennel.cli.tuning_checks import OWN_PROGRAM
 from kennel.errors import JobError, SettingsError
 from kennel.jobs import lookup, naming, plan, storage
 from kennel.jobs.aws import Aws
+from kennel.jobs.lookup import Answer
 from kennel.jobs.storage import Location
 from kennel.training import hyperparameters
 
@@ -15,12 +21,13 @@ TAKEN_OVER = ("data", "weights", "instance_type", "spot")  # options that the ot
 
 
 def require_alone(args: argparse.Namespace) -> None:
-    """Raise SettingsError if an option contradicts the job that is resumed."""
+    """Raise SettingsError if an option contradicts the job whose request is taken over."""
+    asked = f"--resume {args.resume}" if args.resume else f"--like {args.like}"
     for option in TAKEN_OVER:
         if getattr(args, option) is not None:
             raise SettingsError(
-                f"--resume {args.resume} and --{option.replace('_', '-')} exclude each other",
-                expected="a resumed job to have the data, the weights and the machines it had",
+                f"{asked} and --{option.replace('_', '-')} exclude each other",
+                expected="the new job to have the data, the weights and the machines of the other",
             )
 
 
@@ -37,10 +44,34 @@ def submit(
     described = lookup.job(aws.sagemaker, resumed)
     _require_checkpoint(aws, lookup.checkpoints(described), resumed)
     _require_free(described["HyperParameters"], changed)
-    model = described["HyperParameters"].get("model", hyperparameters.Hyperparameters.model)
-    job = naming.job(name, model, **context.now())
+    job = _named(described, changed, name)
     executor.send(plan.resumption(described, name=job, changed=changed))
     return job
+
+
+def submit_like(
+    aws: Aws, executor: Executor, other: str, *, changed: Mapping[str, str], name: str | None
+) -> str:
+    """
+    Start a job with the request of the job *other*, from the start; return its name.
+
+    Raises:
+        JobError: There is no such job.
+        HyperparameterError: *changed* is none of kennel's training.
+    """
+    described = lookup.job(aws.sagemaker, other)
+    before = described.get("HyperParameters", {})
+    if OWN_PROGRAM not in before:
+        hyperparameters.parse({**before, **changed})
+    job = _named(described, changed, name)
+    executor.send(plan.repetition(described, name=job, changed=changed))
+    return job
+
+
+def _named(described: Answer, changed: Mapping[str, str], name: str | None) -> str:
+    values = {**described.get("HyperParameters", {}), **changed}
+    model = values.get("model", hyperparameters.Hyperparameters.model)
+    return naming.job(name, model, **context.now())
 
 
 def _require_checkpoint(aws: Aws, uri: str, name: str) -> None:

@@ -86,8 +86,11 @@ def watching(args: argparse.Namespace) -> dict[str, Mapping[str, object]]:
 
 def require_one(args: argparse.Namespace) -> None:
     """Raise SettingsError if a training is to start from two things at once."""
-    if args.resume and args.from_tuning:
+    given = {"--resume": args.resume, "--like": args.like, "--from-tuning": args.from_tuning}
+    named = [f"{option} {job}" for option, job in given.items() if job]
+    if len(named) > 1:
         raise SettingsError(
-            f"--resume {args.resume} and --from-tuning {args.from_tuning} exclude each other",
-            expected="to go on with a job, or to begin one with the best values of a search",
+            f"{' and '.join(named)} exclude each other",
+            expected="to go on with a job, to begin one like another, or to begin one with the "
+            "best values of a search",
         )

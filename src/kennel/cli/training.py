@@ -40,7 +40,7 @@ NAMED_WEIGHTS = ("imagenet", "none", "auto")
 def train(args: argparse.Namespace) -> int:
     """Start a training job; follow it unless told not to."""
     start.require_one(args)
-    if args.resume:
+    if args.resume or args.like:
         resume.require_alone(args)
         settings = context.settings(args, **start.watching(args))
         aws = context.aws(settings)
@@ -48,7 +48,9 @@ def train(args: argparse.Namespace) -> int:
         changed = chosen(args.hyperparameters, None)
         if args.profile is not None:
             changed = {**watching.in_training(settings), **changed}
-        name = resume.submit(aws, executor, args.resume, changed=changed, name=args.name)
+        again = resume.submit if args.resume else resume.submit_like
+        other = args.resume or args.like
+        name = again(aws, executor, other, changed=changed, name=args.name)
         return _started(args, aws, name)
     begun = start.of(args, context.settings(args), chosen(args.hyperparameters, args.weights))
     settings = start.settings(args, begun)

@@ -89,7 +89,7 @@ def running(sagemaker: Client) -> str:
         if names
         else "no training job is running",
         expected="one that runs, or the name of a job",
-        remedy="kennel jobs lists them",
+        remedy="kennel jobs, which lists them",
     )
 
 
@@ -132,7 +132,7 @@ def job(sagemaker: Client, name: str) -> Answer:
         raise JobError(
             f"there is no training job {name}",
             expected="a training job; each trial of a tuning job is one" if searches else "",
-            remedy=f"kennel tuning show {name}" if searches else "kennel jobs lists them",
+            remedy=f"kennel tuning show {name}" if searches else "kennel jobs, which lists them",
         )
     return found
 

@@ -81,6 +81,15 @@ def resumption(
     return [Call("sagemaker", "create_training_job", request)]
 
 
+def repetition(
+    described: Mapping[str, object], *, name: str, changed: Mapping[str, object]
+) -> list[Call]:
+    """Plan a training job that does the same as another, from the start."""
+    request = requests.like(described, name=name, changed=changed)
+    request |= debugging_request.resumed(described, name)
+    return [Call("sagemaker", "create_training_job", request)]
+
+
 def deployment(wanted: Deployment, *, existing: str | None) -> list[Call]:
     """
     Plan the three calls that put an artifact behind an endpoint.

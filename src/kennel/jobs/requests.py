@@ -17,6 +17,7 @@ Request = dict[str, Any]
 
 VARIANT = "main"
 TAG_PREFIX = "kennel:"
+FEATURES = "features"  # the channel of kennel.jobs.features, which needs this module
 # These start on driver 470 unless told otherwise; a CUDA 12 image needs 525 (here: 550).
 OLD_DRIVER_FAMILIES = ("ml.g4dn.", "ml.g5.", "ml.p4d.", "ml.p4de.")
 # What DescribeTrainingJob tells of the request, and CreateTrainingJob takes again.
@@ -115,6 +116,37 @@ def resumed(described: Mapping[str, Any], *, name: str, changed: Mapping[str, ob
         name: Of the new job.
         changed: Hyperparameters that differ.
     """
+    again = _again(described, name=name, changed=changed)
+    return {**again, "Tags": tags({"resumes": described["TrainingJobName"]})}
+
+
+def like(described: Mapping[str, Any], *, name: str, changed: Mapping[str, object]) -> Request:
+    """
+    Build the ``CreateTrainingJob`` request of a job that does the same as another, from the start.
+
+    Its checkpoints lie beside the other's. Features that the other was given are left out: they may
+    not be those of what is *changed*.
+
+    Args:
+        described: The other job.
+        name: Of the new job.
+        changed: Hyperparameters that differ.
+    """
+    again = _again(described, name=name, changed=changed)
+    inputs = [one for one in again.get("InputDataConfig", []) if one["ChannelName"] != FEATURES]
+    if inputs:
+        again["InputDataConfig"] = inputs
+    if "CheckpointConfig" in again:
+        uri = again["CheckpointConfig"]["S3Uri"].rstrip("/")
+        again["CheckpointConfig"] = {
+            **again["CheckpointConfig"],
+            "S3Uri": f"{uri.rpartition('/')[0]}/{name}",
+        }
+    return {**again, "Tags": tags({"like": described["TrainingJobName"]})}
+
+
+def _again(described: Mapping[str, Any], *, name: str, changed: Mapping[str, object]) -> Request:
+    """Return what the request of a job said, under another name."""
     same = {key: described[key] for key in RESUMED if described.get(key)}
     output = {key: value for key, value in described["OutputDataConfig"].items() if value}
     return {
@@ -122,7 +154,6 @@ def resumed(described: Mapping[str, Any], *, name: str, changed: Mapping[str, ob
         "TrainingJobName": name,
         "OutputDataConfig": output,  # described with an empty KmsKeyId where there is none
         "HyperParameters": hyperparameters({**described.get("HyperParameters", {}), **changed}),
-        "Tags": tags({"resumes": described["TrainingJobName"]}),
     }
 
 
