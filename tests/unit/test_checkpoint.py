@@ -10,9 +10,10 @@ from torch import nn
 from kennel.errors import HyperparameterError, JobError
 from kennel.training import checkpoint, checkpoint_files, loop, precision
 from kennel.training.checkpoint import Identity, Keeper
+from kennel.training.epochs import Epoch
 from kennel.training.group import Alone
 from kennel.training.hyperparameters import Hyperparameters
-from kennel.training.loop import Epoch, State
+from kennel.training.loop import State
 from kennel.training.metrics import Totals
 from kennel.training.schedule import optimizer
 

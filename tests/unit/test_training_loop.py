@@ -12,8 +12,9 @@ from torch import nn
 from kennel.contract import METRIC_DEFINITIONS
 from kennel.errors import HyperparameterError
 from kennel.training import loop, precision
+from kennel.training.epochs import Epoch
 from kennel.training.features import FeatureSource
-from kennel.training.loop import Epoch, Recipe, Stage, State
+from kennel.training.loop import Recipe, Stage, State
 from kennel.training.main import best_line, epoch_line, final_lines
 from kennel.training.metrics import Evaluation, Totals
 from kennel.training.schedule import optimizer

@@ -11,9 +11,9 @@ from kennel.datasets.folders import Sample
 from kennel.datasets.verify import BadFile
 from kennel.training import export, report
 from kennel.training.channels import Data
+from kennel.training.epochs import Epoch
 from kennel.training.export import Outcome
 from kennel.training.hyperparameters import Hyperparameters
-from kennel.training.loop import Epoch
 from kennel.training.metrics import Evaluation
 
 HISTORY = [

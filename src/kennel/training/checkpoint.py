@@ -14,10 +14,11 @@ from typing import Any
 
 from kennel.errors import HyperparameterError, JobError
 from kennel.training import checkpoint_files, loop
+from kennel.training.epochs import Epoch
 from kennel.training.group import ALONE, Group
 from kennel.training.hyperparameters import Hyperparameters, differences
 from kennel.training.log import say
-from kennel.training.loop import Epoch, State
+from kennel.training.loop import State
 
 FORMAT = 3
 

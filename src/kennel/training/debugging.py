@@ -27,6 +27,7 @@ from kennel.rules import debugger, keeping
 from kennel.rules.configuration import Configuration
 from kennel.rules.outcome import ERROR, ISSUES, Finding, Outcome
 from kennel.training import config
+from kennel.training.epochs import Epoch
 from kennel.training.group import Group
 from kennel.training.hyperparameters import Hyperparameters
 from kennel.training.log import say
@@ -39,7 +40,6 @@ from kennel.training.values import shown
 
 if TYPE_CHECKING:
     from kennel.debugging.evaluator import Evaluator
-    from kennel.training.loop import Epoch
 
 TENSORS, RULES = "tensors", "rules"
 TOLD = 3  # findings of each rule that are printed when they are made
@@ -122,7 +122,7 @@ class Debugger(Off):
         """Save what a batch of the evaluation came to."""
         self._recorder.evaluated(logits, labels)
 
-    def epoch(self, epoch: "Epoch") -> None:
+    def epoch(self, epoch: Epoch) -> None:
         """Save what the epoch came to."""
         self._recorder.epoch(
             {

@@ -15,9 +15,9 @@ from typing import Any
 from kennel.datasets.verify import BadFile
 from kennel.training import report
 from kennel.training.channels import Data
+from kennel.training.epochs import Epoch
 from kennel.training.hyperparameters import Hyperparameters
 from kennel.training.log import say
-from kennel.training.loop import Epoch
 from kennel.training.metrics import Evaluation, per_class
 from kennel.vision import trained
 

@@ -27,6 +27,7 @@ from kennel.profiling.timeline import (
     OPTIMIZER,
 )
 from kennel.training import draws, precision, schedule
+from kennel.training.epochs import Epoch, best_of
 from kennel.training.group import ALONE, Group
 from kennel.training.metrics import Evaluation, Totals, confusion
 from kennel.training.observer import OFF, Observer
@@ -59,33 +60,6 @@ class Recipe:
     seed: int
     patience: int  # epochs without a better validation before the end; 0: never
     dtype: torch.dtype | None  # of autocast, in training steps alone
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What an epoch came to; losses in nats, accuracies as fractions."""
-
-    epoch: int  # counted from 1
-    train_loss: float
-    train_accuracy: float
-    valid_loss: float
-    valid_accuracy: float
-    lr: float  # of its last step
-    images_per_s: float  # while training, validation aside
-    seconds: float  # with the validation
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """More is better: accuracy first, and of equals the lower loss; not finite is the worst."""
-        if not math.isfinite(self.valid_loss):
-            return -math.inf, -math.inf
-        return self.valid_accuracy, -self.valid_loss
-
-
-def best_of(history: Sequence[Epoch]) -> Epoch | None:
-    """Return the first of the epochs that did best on validation, if one came to a finite loss."""
-    best = max(history, key=lambda epoch: epoch.rank, default=None)
-    return best if best and math.isfinite(best.valid_loss) else None
 
 
 @dataclass

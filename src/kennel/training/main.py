@@ -26,11 +26,12 @@ from kennel.training import (
 )
 from kennel.training.channels import Data
 from kennel.training.checkpoint import Keeper
+from kennel.training.epochs import Epoch
 from kennel.training.export import Outcome
 from kennel.training.group import ALONE, Group
 from kennel.training.hyperparameters import Hyperparameters, parse
 from kennel.training.log import say
-from kennel.training.loop import Epoch, Stage, State, evaluate, fit
+from kennel.training.loop import Stage, State, evaluate, fit
 from kennel.training.metrics import Evaluation
 from kennel.training.observer import OFF, Observer, together
 from kennel.training.prepare import Job

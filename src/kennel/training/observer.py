@@ -7,15 +7,13 @@ phases.py, tensors are saved by kennel.debugging. ``OFF`` watches nothing and co
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from kennel.profiling.timeline import DEBUG
-
-if TYPE_CHECKING:
-    from kennel.training.loop import Epoch
+from kennel.training.epochs import Epoch
 
 T = TypeVar("T")
 
@@ -71,7 +69,7 @@ class Observer(Protocol):
         """Take note of one batch of it: logits (N, C) float32, labels (N,) int64."""
         ...
 
-    def epoch(self, epoch: "Epoch") -> None:
+    def epoch(self, epoch: Epoch) -> None:
         """Take note of an epoch that is complete, before its checkpoint is written."""
         ...
 
@@ -103,7 +101,7 @@ class Off:
     def evaluated(self, logits: Tensor, labels: Tensor) -> None:
         """Do nothing."""
 
-    def epoch(self, epoch: "Epoch") -> None:
+    def epoch(self, epoch: Epoch) -> None:
         """Do nothing."""
 
 
@@ -166,7 +164,7 @@ class Several:
             for other in self._others:
                 other.evaluated(logits, labels)
 
-    def epoch(self, epoch: "Epoch") -> None:
+    def epoch(self, epoch: Epoch) -> None:
         """Tell each."""
         self._first.epoch(epoch)
         with self._first.phase(DEBUG):

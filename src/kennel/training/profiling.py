@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -23,6 +23,7 @@ from kennel.profiling.timeline_files import TimelineFiles
 from kennel.profiling.trace import Tracer
 from kennel.profiling.window import Window
 from kennel.training import config, profiled_run, reporting, sampling
+from kennel.training.epochs import Epoch
 from kennel.training.group import Group
 from kennel.training.hyperparameters import Hyperparameters
 from kennel.training.launch import LAUNCHER_VARIABLE
@@ -30,9 +31,6 @@ from kennel.training.log import say
 from kennel.training.observer import OFF, Observer, Off
 from kennel.training.prepare import Job
 from kennel.training.sampling import Plan
-
-if TYPE_CHECKING:
-    from kennel.training.loop import Epoch
 
 T = TypeVar("T")
 
@@ -107,7 +105,7 @@ class Profile(Off):
         step = self._recorder.step(epoch, number)
         return step if self._tracer.is_idle else _Traced(self, step, self._tracer, number)
 
-    def epoch(self, epoch: "Epoch") -> None:
+    def epoch(self, epoch: Epoch) -> None:
         """Count it."""
         self._epochs = epoch.epoch
 

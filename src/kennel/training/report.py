@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from kennel.training.loop import Epoch
+from kennel.training.epochs import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from kennel.errors import JobError, TuningError
 from kennel.training import checkpoint_files
+from kennel.training.epochs import Epoch
 from kennel.training.log import say
-from kennel.training.loop import Epoch
 from kennel.training.search.request import Wanted
 from kennel.training.search.trial import Result, Weights
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from kennel.training import lines
+from kennel.training.epochs import Epoch
 from kennel.training.log import say
-from kennel.training.loop import Epoch
 from kennel.training.search.answers import trial_name
 from kennel.training.search.journal import Journal, Progress
 from kennel.training.search.request import METRICS, Wanted

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from kennel.contract import METRIC_DEFINITIONS
 from kennel.errors import DataError, HyperparameterError, KennelError
-from kennel.training import checkpoint_files, failure, loop, threads
+from kennel.training import checkpoint_files, epochs, failure, loop, threads
 from kennel.training.checkpoint import Identity, Keeper
+from kennel.training.epochs import Epoch
 from kennel.training.log import say
-from kennel.training.loop import Epoch
 from kennel.training.search.bench import Bench, Ready
 from kennel.training.stopping import Stop, Stopped
 from kennel.tuning.trials import State, Trial
@@ -80,7 +80,7 @@ class Result:
     @property
     def best(self) -> Epoch | None:
         """The epoch whose weights are kept."""
-        return loop.best_of(self.history) if self.state != "Failed" else None
+        return epochs.best_of(self.history) if self.state != "Failed" else None
 
     def trial(self, name: str, metric: str) -> Trial:
         """Return what a search is told: the objective is that of the weights that are kept."""

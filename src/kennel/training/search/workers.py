@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from kennel.errors import JobError
-from kennel.training.loop import Epoch
+from kennel.training.epochs import Epoch
 from kennel.training.search import trial
 from kennel.training.search.bench import Bench
 from kennel.training.search.run import Runner
