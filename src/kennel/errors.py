@@ -3,6 +3,7 @@ Every error that kennel raises on purpose.
 
   KennelError                   caught once per entry point; its text is the whole message
   ├── SettingsError             a setting or an option asks for something impossible
+  │   └── RegionError           no region of AWS is known
   ├── HyperparameterError       a hyperparameter is unknown, malformed or out of range
   ├── DataError                 a dataset, channel or archive is not what it should be
   │   ├── ImageError            bytes that are not a picture we can read (HTTP 400)
@@ -50,6 +51,10 @@ class KennelError(Exception):
 
 class SettingsError(KennelError):
     """kennel.toml, the environment or an option asks for something impossible."""
+
+
+class RegionError(SettingsError):
+    """No region of AWS is known."""
 
 
 class HyperparameterError(KennelError):

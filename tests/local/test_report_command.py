@@ -1,6 +1,7 @@
 """Watching a training from the command line, against the local server: reports, rules, two runs."""
 
 import json
+import os
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -159,10 +160,18 @@ def test_the_tensors_of_a_job_are_judged_again(kennel, watched, home):
 
 def test_two_jobs_are_compared_on_a_page(kennel, watched, by_aws, home):
     """
-    Also where they were watched in different ways.
+    Also where they were watched in different ways; what it comes to is said at once.
     """
-    page = kennel("report", watched[0]["job"], by_aws).stdout.strip()
+    names = watched[0]["job"], by_aws
+    said = kennel("report", *names).stdout.splitlines()
+    told = json.loads(kennel("report", *names, "--json").stdout)
+    page = told["page"]
 
+    assert said[:2] == [f"A: {names[0]}", f"B: {names[1]}"]
+    assert said[-1] == f"report: {page}"
+    assert told["verdict"]
+    assert set(told["verdict"]) <= set(said)
+    assert any(line.startswith("From start to end A took ") for line in said)
     text = (home / page).read_text(encoding="utf-8")
     HTMLParser().feed(text)
     assert watched[0]["job"] in text
@@ -193,6 +202,19 @@ def test_the_local_server_does_what_is_asked_of_awss_debugger(kennel, by_aws, aw
     )
     tensors_there = f"s3://{bucket}/{key}/{by_aws}/debug-output"
     kennel("rules", tensors_there, "--rule", "ExplodingTensor")
+
+
+def test_a_job_like_another_has_its_data_and_its_settings(kennel, watched, aws):
+    """
+    What was given on the command line then need not be given again.
+    """
+    other = aws("sagemaker").describe_training_job(TrainingJobName=watched[0]["job"])
+    planned = kennel("train", "--like", watched[0]["job"], "--set", "workers=1", "--dry-run")
+
+    request = json.loads(planned.stdout)["request"]
+    assert request["InputDataConfig"] == other["InputDataConfig"]
+    assert request["HyperParameters"] == {**other["HyperParameters"], "workers": "1"}
+    assert request["CheckpointConfig"]["S3Uri"].endswith(request["TrainingJobName"])
 
 
 def test_a_search_is_not_watched(kennel):
@@ -235,7 +257,8 @@ def test_an_unwatched_job_has_no_report_and_says_how_to_get_one(kennel, watched,
         pytest.param(["report", "nowhere"], 1, "there is no training job nowhere", id="report"),
         pytest.param(["report", "a", "b", "c"], 1, "one job, or two", id="three"),
         pytest.param(["report", "a", "a"], 1, "one job, or two", id="itself"),
-        pytest.param(["rules", "nowhere"], 2, "there is no training job nowhere", id="rules"),
+        pytest.param(["rules", "nowhere"], 2, "neither a folder here nor a training", id="rules"),
+        pytest.param(["train", "--like", "nowhere"], 1, "no training job nowhere", id="like"),
         pytest.param(["rules", "s3://no-bucket/x"], 2, "no tensors under s3://", id="s3"),
     ],
 )
@@ -244,3 +267,19 @@ def test_what_is_not_there_is_an_error(kennel, words, code, message):
     With what there is, or what to try.
     """
     assert message in kennel(*words, code=code).stderr
+
+
+def test_without_a_region_the_local_server_is_named(home, server):
+    """
+    Where one of this folder runs: a command forgot to say that it is meant.
+    """
+    assert server
+    without = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    for words in (["report"], ["report", "nope"], ["rules", "nope"]):
+        done = subprocess.run(  # noqa: S603 - ourselves
+            [*KENNEL, *words],
+            cwd=home, env=without, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert "the local server of this folder runs" in done.stderr
+        assert "try: kennel local run -- kennel" in done.stderr
+        assert ("no folder nope" in done.stderr) == ("rules" in words)

@@ -75,6 +75,19 @@ def test_no_broken_rule_is_exit_code_0_and_a_broken_one_is_1(saved, capsys):
     assert "what to do" in shown
 
 
+def test_a_pipe_has_a_line_for_each_rule_with_nothing_behind_it(saved, capsys):
+    """
+    However long: it is for other programs to read and to fold.
+    """
+    cli.main(["rules", str(saved)])
+
+    lines = capsys.readouterr().out.splitlines()
+    table = lines[: len(debugger.TABLES)]
+    assert [line.split()[0] for line in table] == list(debugger.TABLES)
+    assert max(map(len, table)) > 100
+    assert all(line == line.rstrip() for line in lines)
+
+
 def test_all_rules_are_judged_unless_some_are_named(saved, capsys):
     """
     What was not saved for is said of each, and is no finding.
@@ -126,6 +139,7 @@ def test_tensors_are_found_where_runs_leave_them(saved):
         pytest.param(["nowhere/at/all"], "no such folder", id="folder"),
         pytest.param(["."], "no tensors under .", id="empty"),
         pytest.param([".", "--rule", "Overfitt"], "try: Overfit", id="rule"),
+        pytest.param([".", "--rule", "LowGPUUtilization"], "kennel report JOB", id="of-time"),
         pytest.param([".", "--rule", "Overfit", "--set", "x=1"], "no parameter 'x'", id="name"),
         pytest.param([".", "--set", "patience=1"], "RULE.NAME=VALUE", id="whose"),
         pytest.param([".", "--own", "mine.py"], "FILE.py:CLASS", id="own"),

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kennel import settings as sources
+from kennel.errors import RegionError
 from kennel.jobs import compose
 from kennel.jobs.aws import Aws
 from kennel.settings import Settings
@@ -22,8 +23,24 @@ def settings(args: argparse.Namespace, **options: Mapping[str, object]) -> Setti
 
 
 def aws(settings: Settings) -> Aws:
-    """Open AWS in the region that the settings name."""
-    return Aws(settings.aws.region)
+    """
+    Open AWS in the region that the settings name.
+
+    Raises:
+        SettingsError: There is none; that the local server of this folder may be meant is said.
+    """
+    try:
+        return Aws(settings.aws.region)
+    except RegionError as error:
+        from kennel.local import daemon  # noqa: PLC0415 - a server's worth of imports
+
+        if not daemon.is_running(settings.local.state):
+            raise
+        raise RegionError(
+            f"{error.problem}; the local server of this folder runs, and is not asked unless told",
+            expected="a region of AWS, or the local server",
+            remedy="kennel local run -- kennel …, which asks the local server",
+        ) from error
 
 
 def bucket(settings: Settings, aws: Aws) -> str:

@@ -43,7 +43,12 @@ def endpoint(sub: argparse.ArgumentParser) -> None:
 
 def dry_run(sub: argparse.ArgumentParser, *, uploads: bool = False) -> None:
     """Add --dry-run, of what changes something in AWS; *uploads*: of what may send files too."""
-    counted = "; uploads are counted, with --json printed too" if uploads else ""
+    counted = (
+        "; uploads are counted, with --json printed too. What AWS has already is looked up, so it "
+        "takes credentials (or kennel local run --)"
+        if uploads
+        else ""
+    )
     sub.add_argument(
         "--dry-run", action="store_true", help=f"print the requests, send none{counted}"
     )

@@ -13,7 +13,8 @@ from kennel.errors import SettingsError
 from kennel.jobs import lookup
 from kennel.jobs.aws import Aws
 from kennel.jobs.failures import explained
-from kennel.reports import comparison
+from kennel.reports import comparison, sides
+from kennel.reports.sides import Side
 
 TWO = 2
 
@@ -57,13 +58,15 @@ def _compare(aws: Aws, names: Sequence[str], args: argparse.Namespace) -> int:
     made = [fetched(aws, name, below / name) for name in names]
     page = below / f"{names[0]}-{names[1]}.html"
     page.write_text(comparison.html([(one.job, one.folder) for one in made]), encoding="utf-8")
+    a, b = (Side.read(letter, one.job, one.folder) for letter, one in zip("AB", made, strict=True))
+    said = list(sides.verdict(a, b))
     if args.json:
         both = [report_view.document(one) for one in made]
-        show.result(json.dumps({"page": str(page), "jobs": both}, indent=2))
+        whole = {"page": str(page), "verdict": said, "jobs": both}
+        show.result(json.dumps(whole, indent=2))
     else:
-        for one in made:
-            show.talk(f"{one.job}\n{report_view.time_line(one)}\n{report_view.counts(one)}")
-        show.result(str(page))
+        show.result(report_view.compared(made, said))
+        show.result(f"report: {show.near(page.absolute())}")
     if args.open:
         opened([page])
     return 0

@@ -1,5 +1,6 @@
 """How the report of a job looks in a terminal, and as a document. Pure; ``reported`` makes it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from kennel.cli import hints, show
@@ -118,6 +119,19 @@ def _told_of_waste(waste: Waste, job: str) -> str:
     if not waste.options:
         return said
     return f"{said}: {hints.typed(f'kennel train --like {job} {waste.options}')}"
+
+
+def compared(reports: Sequence[Report], said: Sequence[str]) -> str:
+    """Render two: which is A and which is B, what their difference comes to, and each in short."""
+    parts = [
+        *(f"{letter}: {one.job}" for letter, one in zip("AB", reports, strict=True)),
+        "",
+        *(said or ["What they have in common says nothing of their difference."]),
+        "",
+    ]
+    for letter, one in zip("AB", reports, strict=True):
+        parts += [f"{letter}: {line}" for line in (time_line(one), counts(one)) if line]
+    return "\n".join(parts)
 
 
 def counts(report: Report) -> str:

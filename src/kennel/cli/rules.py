@@ -7,6 +7,7 @@ Where tensors are looked for is ``tensors``' to know; the rules are kennel.debug
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 CANNOT = 2
+WIDE = 10_000  # characters: no line wraps
 COLOURS = {ISSUES: "bold red", NO_ISSUES: "green", ERROR: "yellow"}
 
 
@@ -84,12 +86,23 @@ def configurations(
     Raises:
         KennelError: There is no such rule or parameter.
     """
+    require_of_tensors(names)
     asked = debugger.asked(",".join(names) if names or own else "all")
     found = [*asked, *map(of_own, own)]
     given = parameters(assignments, [rule.name for rule in found])
     with_parameters = tuple(replace(rule, parameters=given[rule.name]) for rule in found)
     debugger.check(with_parameters)
     return with_parameters
+
+
+def require_of_tensors(names: Sequence[str]) -> None:
+    """Raise RuleError if a rule is one of time, which is judged by what the profiler measured."""
+    if of_time := [name for name in names if name in profiler.RULES]:
+        raise RuleError(
+            f"{' and '.join(of_time)}: a rule of the profiler judges no tensors",
+            expected=f"rules of the debugger: {', '.join(debugger.TABLES)}",
+            remedy="kennel report JOB, which has what the profiler's rules say",
+        )
 
 
 def of_own(text: str) -> Configuration:
@@ -128,7 +141,8 @@ def _print(outcomes: Sequence[Outcome]) -> None:
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    console = Console(width=show.width(), highlight=False, soft_wrap=False)
+    # In a pipe a line is as long as it is: whoever reads it there would have to join it again
+    console = Console(width=show.width() if sys.stdout.isatty() else WIDE, highlight=False)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
@@ -136,8 +150,10 @@ def _print(outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         colour = COLOURS.get(outcome.status, "dim")
         table.add_row(outcome.name, f"[{colour}]{outcome.status}[/]", escape(told(outcome)))
-    console.print(table)
-    _advise(console, [outcome for outcome in outcomes if outcome.findings])
+    with console.capture() as drawn:
+        console.print(table)
+        _advise(console, [outcome for outcome in outcomes if outcome.findings])
+    show.result("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def told(outcome: Outcome) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kennel import contract
 from kennel.cli import own_folder, show
-from kennel.errors import DataError, JobError
+from kennel.errors import DataError, JobError, RegionError
 from kennel.jobs import lookup, reports, storage
 from kennel.jobs.aws import Aws
 from kennel.jobs.lookup import Answer
@@ -53,13 +53,35 @@ def found(source: str | None, aws: Callable[[], Aws], to: Path | None) -> Tensor
         return Tensors(target / at)
     if source and (Path(source).is_dir() or "/" in source):
         return Tensors(below(Path(source), source))
-    return of_job(aws(), source, to)
+    return of_job(_opened(aws, source), source, to)
+
+
+def _opened(aws: Callable[[], Aws], source: str | None) -> Aws:
+    """Open AWS to look for a job; where it cannot be asked, say that there is no such folder."""
+    try:
+        return aws()
+    except RegionError as error:
+        if source is None:
+            raise
+        raise RegionError(
+            f"there is no folder {source} here, and to look for a training job of that name: "
+            f"{error.problem}",
+            expected=error.expected,
+            remedy=error.remedy,
+        ) from error
 
 
 def of_job(aws: Aws, name: str | None, to: Path | None) -> Tensors:
     """Return the tensors that a job has left in its output data, or that the platform keeps."""
     name = name or lookup.latest(aws.sagemaker)
-    described = lookup.job(aws.sagemaker, name)
+    try:
+        described = lookup.job(aws.sagemaker, name)
+    except JobError as error:
+        raise JobError(
+            f"{name} is neither a folder here nor a training job",
+            expected="a folder of tensors, a job, or s3://…",
+            remedy=error.remedy,
+        ) from error
     target = to or FOLDER / name
     show.talk(f"tensors of training job {name}, {described['TrainingJobStatus']}")
     with own_folder.replaced(target, name) as draft:

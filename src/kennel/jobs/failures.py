@@ -21,7 +21,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from kennel.errors import JobError, KennelError, LocalServerError, SettingsError
+from kennel.errors import JobError, KennelError, LocalServerError, RegionError, SettingsError
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 MAKE_ROLE = (
@@ -189,9 +189,9 @@ def _no_connection(error: BotoCoreError) -> KennelError:
     )
 
 
-def no_region() -> SettingsError:
+def no_region() -> RegionError:
     """Return what to say where no region is known."""
-    return SettingsError(
+    return RegionError(
         "no AWS region is set",
         expected="the region that your bucket, images and quotas are in, e.g. eu-west-1",
         remedy=f"[aws] region in kennel.toml, or KENNEL_AWS_REGION, or AWS_REGION; {WITHOUT_AWS}",
