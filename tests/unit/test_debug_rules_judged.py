@@ -478,9 +478,9 @@ def test_classes_are_counted_before_they_are_judged():
     rare = [0] * 11 + [1]
     trial = Numbers(
         labelled("T", rare, rare),
-        labelled("E", [0, 1, 1, 1], [1, 0, 0, 0]),
+        labelled("E", [0] * 10 + [1] * 10, [1] * 10 + [0] * 10),
         labelled("T", rare, rare),
-        labelled("E", [0, 1, 1, 1], [0, 0, 0, 0]),
+        labelled("E", [0] * 10 + [1] * 10, [0] * 20),
     )
 
     assert said(trial, "ClassImbalance") == []
@@ -557,3 +557,104 @@ def test_a_pause_between_steps_is_a_stall():
     trial = Numbers(*[("T", {"at": at}) for at in (0, 10, 2000, 2010)])
 
     assert said(trial, "StalledTrainingRule") == [("steps", 1, 1990.0)]
+
+
+def test_classes_are_judged_by_evaluations_alone():
+    """
+    What a batch of training gets wrong is what it learns from; of nobody's mode all is judged.
+    """
+    wrong = {"labels": np.zeros(600, int), "predictions": np.ones(600, int)}
+
+    def confused(mode):
+        trial = Numbers((mode, wrong), labels="labels", predictions="predictions")
+        return names(said(trial, "Confusion")), names(said(trial, "ClassImbalance"))
+
+    assert confused("T") == (set(), set())
+    assert confused("E") == ({"class 0", "class 0 as 1"}, {"class 0"})
+    assert confused("G") == ({"class 0", "class 0 as 1"}, {"class 0"})
+
+
+@pytest.mark.parametrize(
+    ("pictures", "found"),
+    [pytest.param(1, 0, id="one"), pytest.param(5, 0, id="five"), pytest.param(12, 2, id="twelve")],
+)
+def test_a_few_pictures_are_no_evidence(pictures, found):
+    """
+    None of one may be chance; none of twelve is not.
+    """
+    seen = {"labels": np.zeros(pictures, int), "predictions": np.ones(pictures, int)}
+
+    trial = Numbers(("E", seen), labels="labels", predictions="predictions")
+
+    assert len(said(trial, "Confusion")) == found
+
+
+def updated(ratio, steps=5):
+    """A trial of weights that change by a share of their size in each step."""
+    saved = {"fc.weight": {"l2": 1.0}, "update/fc.weight": [ratio]}
+    return Numbers(*[("T", saved)] * steps)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "run", "told"),
+    [
+        pytest.param(1e-13, {"lr": "1e-12"}, "lr=1e-12 -> 0.01", id="next-to-nothing"),
+        pytest.param(1e-30, {"lr": "1e-12"}, "lr=1e-12 -> 1", id="no-more-than-is-sane"),
+        pytest.param(50.0, {"lr": "100"}, "lr=100 -> 0.002", id="far-too-much"),
+        pytest.param(1e9, {"lr": "100"}, "lr=100 -> 1e-05", id="no-less-than-is-sane"),
+        pytest.param(50.0, {"lr": '"100"'}, "lr=100 -> 0.002", id="with-quotes"),
+        pytest.param(50.0, {"learning_rate": "100"}, "learning-rate=100 -> 0.002", id="by-another"),
+        pytest.param(50.0, {}, "50000 times smaller", id="unknown"),
+        pytest.param(
+            float("nan"), {"lr": "100", "optimizer": "sgd"}, "lr=100 -> 0.01", id="no-number"
+        ),
+    ],
+)
+def test_a_learning_rate_is_estimated_from_what_it_does(ratio, run, told):
+    """
+    An update of a thousandth of the weights is usual; ten times what is nothing is nothing too.
+    """
+    assert any(told in each for each in advice(updated(ratio), "WeightUpdateRatio", **run))
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        pytest.param({"lr": "100", "optimizer": "sgd"}, "lr=100 -> 0.01", id="sgd"),
+        pytest.param({"lr": "100", "optimizer": "adamw"}, "lr=100 -> 0.001", id="adamw"),
+        pytest.param({"lr": "0.01", "optimizer": "sgd"}, "lr=0.01 -> 0.001", id="usual-already"),
+    ],
+)
+def test_a_learning_rate_that_is_too_high_becomes_the_usual_one(run, told):
+    """
+    A tenth of 100 is as bad.
+    """
+    trial = Numbers(("T", {"fc.weight": [float("nan")]}))
+
+    assert told in advice(trial, "ExplodingTensor", **run)[0]
+
+
+def test_nobody_is_told_of_a_learning_rate_beyond_all_use():
+    """
+    Gradients that vanish at lr=100 do not ask for 1000.
+    """
+    trial = Numbers(("T", {"gradient/fc.weight": [0.0]}))
+
+    (high,) = advice(trial, "VanishingGradient", lr="100")
+    (low,) = advice(trial, "VanishingGradient", lr="1e-6", optimizer="sgd")
+
+    assert "lr" not in high
+    assert "lr=1e-06 -> 0.01" in low
+
+
+def test_a_loss_that_is_no_number_is_told_since_when():
+    """
+    By the step at which it was first, not by the last of those that are looked at together.
+    """
+    losses = [2.0] * 9 + [float("nan")] * 6
+    trial = Numbers(*[("T", {"loss": loss}) for loss in losses])
+
+    first = findings(trial, "LossNotDecreasing", {})[0]
+
+    assert first.problem == "the loss is no number since step 9"
+    assert first.step == 9

@@ -14,7 +14,7 @@ from kennel.debugging import series
 from kennel.debugging.judged import Judged
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules.judge import EVAL, Step
-from kennel.rules import keeping
+from kennel.rules import causes, doubts, keeping
 from kennel.rules.configuration import Configuration
 from kennel.rules.outcome import Finding, Outcome
 
@@ -43,8 +43,9 @@ class Evaluator:
         self._trial = Trial(folder)
         self._judged = [Judged(each, folder, hyperparameters or {}) for each in configurations]
         self._gatherer = series.Gatherer()
+        self._doubts = doubts.of(hyperparameters or {})
         self._seen: set[int] = set()
-        self._training = 0
+        self._last = Step(-1, "", 0)
         self._clock, self._since = clock, clock()
 
     @property
@@ -70,18 +71,24 @@ class Evaluator:
 
     def outcomes(self, *, stopped: bool = False) -> tuple[Outcome, ...]:
         """Return how each rule stands; *stopped*: judging ends before the training does."""
-        return tuple(judged.outcome(stopped=stopped) for judged in self._judged)
+        found = tuple(judged.outcome(stopped=stopped) for judged in self._judged)
+        return causes.explained(found, self._doubts)
 
     def news(self) -> tuple[tuple[Configuration, Finding], ...]:
-        """Return the findings that are new since this was last asked."""
+        """Return the findings that are new since this was last asked: causes first, then worst."""
+        known = causes.found([judged.outcome() for judged in self._judged])
+        ordered = sorted(self._judged, key=lambda each: causes.place(each.configuration.rule))
         return tuple(
-            (judged.configuration, finding) for judged in self._judged for finding in judged.news()
+            (each.configuration, causes.told(each.configuration.rule, one, known, self._doubts))
+            for each in ordered
+            for one in each.news()
         )
 
     def stopper(self) -> Outcome | None:
-        """Return the first outcome whose configuration stops the training; None: go on."""
+        """Return the outcome that stops the training, of several the cause; None: go on."""
         stops = (judged for judged in self._judged if judged.configuration.stops)
-        return next((judged.outcome() for judged in stops if judged.is_violated), None)
+        broken = (judged.outcome() for judged in stops if judged.is_violated)
+        return min(broken, key=lambda outcome: causes.place(outcome.rule), default=None)
 
     def series(self) -> dict[str, Any]:
         """Return what the debugger's page draws, of the steps judged so far."""
@@ -111,10 +118,12 @@ class Evaluator:
                 judged.at(self._trial, step)
 
     def _step(self, number: int) -> Step:
-        mode = self._trial.mode(number)
-        if mode != EVAL:
-            self._training = self._trial.mode_step(number)
-        return Step(number, mode, self._training)
+        mode, last = self._trial.mode(number), self._last
+        is_evaluated = mode == EVAL
+        training = last.training if is_evaluated else self._trial.mode_step(number)
+        evaluation = last.evaluation + (is_evaluated and last.mode != EVAL)
+        self._last = Step(number, mode, training, evaluation)
+        return self._last
 
 
 def judge(

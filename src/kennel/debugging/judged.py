@@ -8,7 +8,7 @@ from typing import Any
 from kennel.debugging.custom import CustomRule
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import RULES
-from kennel.debugging.rules.judge import Judge, Setting, Step, Verdict, finite, severity
+from kennel.debugging.rules.judge import Judge, Setting, Step, Verdict, severity
 from kennel.debugging.rules.stalled import Stalled
 from kennel.errors import KennelError
 from kennel.rules import debugger, parameters
@@ -76,9 +76,9 @@ class Judged:
             self._take(lambda judge: judge.ended(trial))
 
     def news(self) -> list[Finding]:
-        """Return the findings that are new since this was last asked."""
+        """Return the findings that are new since this was last asked, the worst first."""
         new, self._news = self._news, []
-        return new
+        return sorted(new, key=severity, reverse=True)
 
     def outcome(self, *, stopped: bool = False) -> Outcome:
         """Return how the rule stands; *stopped*: judging ended before the trial did."""
@@ -117,8 +117,7 @@ class Judged:
             return
         self._datapoints += verdict.datapoints
         self._violations += len(verdict.findings)
-        for found in verdict.findings:
-            finding = replace(found, value=finite(found.value))
+        for finding in verdict.findings:
             self._times[finding.subject] = self._times.get(finding.subject, 0) + 1
             if finding.subject not in self._findings:
                 self._findings[finding.subject] = finding

@@ -16,20 +16,13 @@ from kennel.reports import curves, layers, saved
 from kennel.reports.findings import ended, findings, is_untold, named, ranked, rules, when
 from kennel.reports.saved import Saved
 from kennel.reports.series import Drawn
-from kennel.rules import keeping
+from kennel.rules import causes, keeping
 from kennel.rules.debugger import TABLES
 from kennel.rules.outcome import ISSUES, Outcome
 
 DEBUG_OUTPUT, RULES, TENSORS = "debug-output", "rules", "tensors"
 ABOUT = {name: table.help for name, table in TABLES.items()}
 FIRST = 4  # rules that the verdict speaks of
-# What ruins a training comes before what makes it worse, and that before what may be meant so.
-GRAVE = (
-    *("ExplodingTensor", "LossNotDecreasing", "VanishingGradient", "StalledTraining"),
-    *("PoorWeightInitialization", "DeadRelu", "Overfit", "Confusion", "ClassImbalance"),
-    *("WeightUpdateRatio", "SaturatedActivation", "UnchangedTensor", "TensorVariance", "AllZero"),
-    "Overtraining",
-)
 NORMS = (
     "Norms that fall from row to row towards the input are gradients that vanish, norms that grow "
     "there explode. Colours are equal factors apart."
@@ -88,9 +81,8 @@ def verdict(outcomes: Sequence[Outcome], found: Drawn) -> Markup:
 
 
 def gravity(outcome: Outcome) -> tuple[int, str]:
-    """Return the place of an issue among others."""
-    known = outcome.rule in GRAVE
-    return (GRAVE.index(outcome.rule) if known else len(GRAVE), outcome.name)
+    """Return the place of an issue among others: causes before what they cause."""
+    return causes.place(outcome.rule), outcome.name
 
 
 def worst(outcome: Outcome) -> Content:

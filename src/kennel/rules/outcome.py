@@ -5,6 +5,7 @@ The document is the one that AWS's ProfilerReport writes for each rule (RuleTrig
 Details, Datapoints, RuleParameters), with the findings beside it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
@@ -25,7 +26,7 @@ class Finding:
         subject: What it is about: a tensor, a core, a phase of the loop.
         problem: What is wrong, in a sentence with its numbers.
         advice: What to do about it, in a sentence with numbers where they can be told.
-        value: What was found.
+        value: What was found; NaN and infinity are null in a document, and NaN when it is read.
         threshold: What it was judged by.
         step: Of the run, counted from 0; None where it belongs to no step.
         at_s: Seconds since the run began; None where it belongs to no moment.
@@ -45,9 +46,17 @@ class Finding:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """Return what ``asdict`` made a document of; members that are not known are left out."""
+        """Return what ``document`` has kept; members that are not known are left out."""
         known = {spec.name for spec in fields(cls)}
-        return cls(**{name: value for name, value in document.items() if name in known})
+        given = {name: value for name, value in document.items() if name in known}
+        if given.get("value", 0.0) is None:
+            given["value"] = math.nan
+        return cls(**given)
+
+    def document(self) -> dict[str, Any]:
+        """Return it as it is kept: JSON's types only."""
+        kept = asdict(self)
+        return kept if math.isfinite(self.value) else {**kept, "value": None}
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,7 @@ class Outcome:
             "Rule": self.rule,
             "RuleEvaluationStatus": self.status,
             "StatusDetails": self.reason,
-            "Findings": [asdict(finding) for finding in self.findings],
+            "Findings": [finding.document() for finding in self.findings],
         }
 
     @classmethod

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from kennel.debugging.collections import ACTIVITY
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
-from kennel.debugging.rules.advice import batch_size, learning_rate
+from kennel.debugging.rules.advice import batch_size, joined, lower
 from kennel.debugging.rules.judge import Setting, Step, Steps, Values, Verdict
 from kennel.debugging.statistics import Numbers
 from kennel.rules import debugger
@@ -61,8 +61,13 @@ class DeadRelu(Steps):
         return Finding(
             name,
             f"{dead:.3g} % of its ReLUs pass nothing on",
-            f"try {learning_rate(self._run, 0.1)}, Kaiming initialisation with biases of zero,"
-            " BatchNorm before the ReLU, or LeakyReLU",
+            joined(
+                [
+                    lower(self._run),
+                    "Kaiming initialisation with biases of zero",
+                    "BatchNorm before the ReLU, or LeakyReLU",
+                ]
+            ),
             dead,
             self._values["threshold_layer"],
             step.training,

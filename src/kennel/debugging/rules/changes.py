@@ -1,6 +1,7 @@
 """Rules about a tensor from one saved step to the next: UnchangedTensor, WeightUpdateRatio."""
 
 import math
+import statistics
 from collections import deque
 from collections.abc import Mapping
 
@@ -9,7 +10,7 @@ import numpy as np
 from kennel.debugging.collections import UPDATES
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
-from kennel.debugging.rules.advice import learning_rate
+from kennel.debugging.rules.advice import UPDATE, higher, lower
 from kennel.debugging.rules.judge import EVAL, NOTHING, Setting, Step, Steps, Values, Verdict
 from kennel.debugging.statistics import Array, Numbers
 from kennel.rules.outcome import Finding
@@ -17,6 +18,7 @@ from kennel.rules.outcome import Finding
 _COMPARED = ("mean", "variance", "std", "l1", "l2", "abs_mean", "abs_max", "min", "max", "sum")
 
 STILL = 5  # saved steps
+REACHED = "see that the optimizer has it, that it requires a gradient and that the loss reaches it"
 
 State = Array | Mapping[str, float]
 
@@ -78,8 +80,7 @@ class Unchanged(Steps):
         return Finding(
             name,
             f"has not changed over the last {count} saved steps, up to step {step.training}",
-            "see that the optimizer has it, that it requires a gradient and that the loss reaches"
-            f" it; else try {learning_rate(self._run, 10)}",
+            f"{REACHED}; else {rate}" if (rate := higher(self._run)) else REACHED,
             0.0,
             self._values["rtol"],
             step.training,
@@ -110,7 +111,8 @@ class UpdateRatio(Steps):
             ratio = self._ratio(trial, name, step.number)
             if ratio is not None:
                 found[name] = ratio
-        findings = (self._finding(name, ratio, step) for name, ratio in found.items())
+        usual = statistics.median(found.values()) if found else math.nan
+        findings = (self._finding(name, ratio, usual, step) for name, ratio in found.items())
         return Verdict(len(found), tuple(finding for finding in findings if finding))
 
     def _ratio(self, trial: Trial, name: str, step: int) -> float | None:
@@ -130,7 +132,7 @@ class UpdateRatio(Steps):
         before.append(value)
         return ratio
 
-    def _finding(self, name: str, ratio: float, step: Step) -> Finding | None:
+    def _finding(self, name: str, ratio: float, usual: float, step: Step) -> Finding | None:
         large, small = self._values["large_threshold"], self._values["small_threshold"]
         is_small = ratio < small
         self._small[name] = self._small.get(name, 0) + 1 if is_small else 0
@@ -142,11 +144,18 @@ class UpdateRatio(Steps):
         return Finding(
             name,
             problem,
-            f"try {learning_rate(self._run, 10 if is_small else 0.1)}",
+            self._advice(usual, is_small=is_small),
             ratio,
             bound,
             step.training,
         )
+
+    def _advice(self, usual: float, *, is_small: bool) -> str:
+        """Say which learning rate to try, by the ratio that is usual among this step's weights."""
+        bounds = (0.0, UPDATE) if is_small else (UPDATE, math.inf)
+        ratio = usual if bounds[0] < usual < bounds[1] else math.nan
+        rate = higher(self._run, ratio) if is_small else lower(self._run, ratio)
+        return rate or "see that the optimizer has it, and how its learning rate is scheduled"
 
 
 def update_ratio(trial: Trial, name: str, step: int, epsilon: float) -> float | None:

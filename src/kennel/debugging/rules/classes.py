@@ -11,6 +11,7 @@ from kennel.debugging.rules.pairs import (
     Labels,
     LastPairs,
     classes,
+    interval,
     last_training,
     numbers,
     rows_of,
@@ -59,22 +60,22 @@ class Imbalance(Steps):
             return NOTHING
         rows = rows_of(pairs)
         threshold = self._values["threshold_misprediction"]
-        missed = {label: 1 - row[label] / row.total() for label, row in rows.items()}
+        missed = {label: row.total() - row[label] for label, row in rows.items()}
         step = last_training(trial)
         return Verdict(
             0,
             tuple(
                 Finding(
                     f"class {label}",
-                    f"{100 * share:.3g} % of its {rows[label].total()} pictures are taken for"
-                    " others",
+                    f"{100 * count / rows[label].total():.3g} % of its {rows[label].total()}"
+                    " pictures are taken for others",
                     self._advice(label),
-                    share,
+                    count / rows[label].total(),
                     threshold,
                     step,
                 )
-                for label, share in sorted(missed.items())
-                if share > threshold
+                for label, count in sorted(missed.items())
+                if interval(count, rows[label].total())[0] > threshold
             ),
         )
 

@@ -1,24 +1,29 @@
 """Confusion: classes that are not recognised, and pairs of them that are mixed up."""
 
-import math
 from collections import Counter
 from typing import Any
 
 from kennel.debugging.reading import Trial
-from kennel.debugging.rules.judge import EVAL, NOTHING, Setting, Step, Steps, Values, Verdict
-from kennel.debugging.rules.pairs import LEARN, LastPairs, classes, last_training, numbers, rows_of
+from kennel.debugging.rules.judge import EVAL, NOTHING, TRAIN, Setting, Step, Steps, Values, Verdict
+from kennel.debugging.rules.pairs import (
+    LEARN,
+    LastPairs,
+    classes,
+    interval,
+    last_training,
+    numbers,
+    rows_of,
+)
 from kennel.debugging.statistics import Array
 from kennel.rules.outcome import Finding
-
-NOISE = 2.0  # standard errors within which a share is the same as its threshold
 
 
 class Confusion(Steps):
     """
     Finds classes of which too few are recognised, and pairs of which too many are mixed up.
 
-    The share is that of a class's own labels, of the last evaluation; one that is not further from
-    its threshold than two standard errors is as good as the threshold: 22 of 27 may be 90 %. Where
+    The share is that of a class's own labels, of the last evaluation; one whose interval of two
+    standard errors has the threshold in it is as good as the threshold: 22 of 27 may be 90 %. Where
     most classes are missed, it is not for the single class that the model is bad, and the advice
     is about the training.
     """
@@ -31,6 +36,8 @@ class Confusion(Steps):
         """Gather a step."""
         if step.mode != EVAL:
             self._last.pass_by(step)
+        if step.mode == TRAIN:
+            return NOTHING
         found = [
             _member(trial, self._values[f"{kind}_collection"], self._values[kind], step.number)
             for kind in ("labels", "predictions")
@@ -63,8 +70,7 @@ class Confusion(Steps):
         }
 
     def _is_missed(self, label: int, row: Counter[int]) -> bool:
-        least, total = self._values["min_diag"], row.total()
-        return bool(row[label] / total < least - NOISE * _error(least, total))
+        return bool(interval(row[label], row.total())[1] < self._values["min_diag"])
 
     def _of(self, label: int, row: Counter[int], step: int, general: str) -> list[Finding]:
         total = row.total()
@@ -79,7 +85,7 @@ class Confusion(Steps):
             findings.append(Finding(f"class {label}", problem, advice, right, least, step))
         for other, count in sorted(row.items()):
             share = count / total
-            if other == label or share <= most + NOISE * _error(most, total):
+            if other == label or interval(count, total)[0] <= most:
                 continue
             findings.append(
                 Finding(
@@ -93,11 +99,6 @@ class Confusion(Steps):
                 )
             )
         return findings
-
-
-def _error(share: float, count: int) -> float:
-    """Return the standard error of a share, of *count* labels."""
-    return math.sqrt(share * (1 - share) / count)
 
 
 def _member(trial: Trial, collection: str, name: str, step: int) -> Array | None:

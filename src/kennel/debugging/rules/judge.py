@@ -24,11 +24,18 @@ class Step:
         number: In the trial, batches of evaluations counted too.
         mode: TRAIN, EVAL, PREDICT or GLOBAL (nobody said).
         training: The training step that it is, or that came last before it; counted from 0.
+        evaluation: The evaluation that it is of, counted from 1.
     """
 
     number: int
     mode: str
     training: int
+    evaluation: int = 0
+
+    def __str__(self) -> str:
+        """Say which one it is, e.g. ``step 119`` or ``evaluation 3 (after step 119)``."""
+        step = f"step {self.training}"
+        return f"evaluation {self.evaluation} (after {step})" if self.mode == EVAL else step
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,9 @@ def finite(value: float) -> float:
 
 
 def severity(finding: Finding) -> float:
-    """Return how many powers of ten a value lies from its threshold."""
+    """Return how many powers of ten a value lies from its threshold; no number: farthest."""
+    if not math.isfinite(finding.value):
+        return math.inf
     tiny = 1e-30
     ratio = (abs(finding.value) + tiny) / (abs(finding.threshold) + tiny)
     return abs(math.log10(ratio))

@@ -4,7 +4,7 @@ import math
 
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
-from kennel.debugging.rules.advice import learning_rate, small_batch
+from kennel.debugging.rules.advice import higher, joined, lower, small_batch
 from kennel.debugging.rules.judge import EVAL, NOTHING, TRAIN, Setting, Step, Steps, Values, Verdict
 from kennel.debugging.rules.passes import BLOCK, NOISE, SETTLED, Mean, Passes, value_of
 from kennel.rules.outcome import Finding
@@ -33,6 +33,7 @@ class NotDecreasing(Steps):
         self._looks: dict[tuple[str, str], Mean] = {}
         self._silent: dict[tuple[str, str], int] = {}
         self._first: dict[tuple[str, str], float] = {}
+        self._torn: dict[str, Step] = {}  # loss -> where it was no number for the first time
         self._held: list[Verdict] = []  # of training, as long as evaluations may come
 
     def at(self, trial: Trial, step: Step) -> Verdict:
@@ -41,7 +42,10 @@ class NotDecreasing(Steps):
         verdicts = []
         for name in self._names(trial):
             passes = self._passes.setdefault(name, Passes(BLOCK))
-            done = passes.add(step, value_of(trial, name, step.number))
+            loss = value_of(trial, name, step.number)
+            if loss is not None and not math.isfinite(loss):
+                self._torn.setdefault(name, step)
+            done = passes.add(step, loss)
             verdicts.append(self._look(name, *done) if done else NOTHING)
         return _together(verdicts)
 
@@ -67,10 +71,7 @@ class NotDecreasing(Steps):
         start = min(now.value, self._first.get((name, TRAIN), now.value))
         first = self._first.setdefault(key, start)
         if not math.isfinite(now.value) and self._mode in {"", mode}:
-            told = f"the loss is {now.value}"
-            threshold = self._values["increase_threshold_percent"]
-            found = self._finding(key, now, (math.inf, threshold), told, "clip the gradients")
-            return Verdict(1, (found,))
+            return Verdict(1, (self._no_number(name),))
         if before is None or mode != wanted:
             return NOTHING
         finding = self._judge(key, before, now, is_settled=now.value < SETTLED * first)
@@ -79,6 +80,13 @@ class NotDecreasing(Steps):
             self._held.append(verdict)
             return NOTHING
         return verdict
+
+    def _no_number(self, name: str) -> Finding:
+        since = self._torn[name]
+        advice = joined([lower(self._run), small_batch(self._run), "clip the gradients"])
+        threshold = self._values["increase_threshold_percent"]
+        told = f"the loss is no number since {since}"
+        return Finding(name, told, advice, math.nan, threshold, since.training)
 
     def _judge(
         self, key: tuple[str, str], before: Mean, now: Mean, *, is_settled: bool
@@ -98,7 +106,8 @@ class NotDecreasing(Steps):
         told = f"did not fall by {least:g} % twice running ({before.value:.4g} to {now.value:.4g})"
         resting = f"{fitting} and that the parameters are in the optimizer"
         if now.value > HARDLY * self._first[key]:
-            resting = f"or, if it hardly moves, {learning_rate(self._run, 10)}; {resting}"
+            rate = higher(self._run)
+            resting = joined([rate and f"if it hardly moves, {rate}", resting])
         else:
             resting = f"{resting}; stop here if it has converged"
         return self._finding(key, now, (-change, least), told, resting)
@@ -107,7 +116,7 @@ class NotDecreasing(Steps):
         self, key: tuple[str, str], now: Mean, found: tuple[float, float], told: str, besides: str
     ) -> Finding:
         name, mode = key
-        advice = f"try {learning_rate(self._run, 0.1)}; {small_batch(self._run)}{besides}"
+        advice = joined([lower(self._run), small_batch(self._run), besides])
         where = f"{told} in mode {mode}, up to step {now.training}"
         return Finding(name, where, advice, *found, now.training)
 

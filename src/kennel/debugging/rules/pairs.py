@@ -1,25 +1,28 @@
 """Labels with their predictions, as the rules about classes read them."""
 
+import math
 from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
 
 from kennel.debugging.reading import Trial
-from kennel.debugging.rules.judge import EVAL, Step
+from kennel.debugging.rules.judge import EVAL, TRAIN, Step
 from kennel.debugging.statistics import Array
 
 Labels = npt.NDArray[np.int64]
 Pairs = Counter[tuple[int, int]]  # (label, prediction) -> how often
 
+FEWEST = 10  # pictures of a class: of fewer nobody can tell
+NOISE = 2.0  # standard errors within which a share is the same as its threshold
 LEARN = "more epochs while the loss falls, trained weights, or another learning rate"
 
 
 class LastPairs:
     """
-    Labels with their predictions: those of the last evaluation, or all where there is none.
+    Labels with their predictions: those of the last evaluation, or all where nobody says a mode.
 
-    What a model got wrong while it was learning is no fault of it.
+    What a model gets wrong while it is learning is no fault of it: batches of training are none.
     """
 
     def __init__(self) -> None:
@@ -29,6 +32,8 @@ class LastPairs:
 
     def add(self, step: Step, labels: Labels, predictions: Labels) -> None:
         """Take a step's pairs; the first of an evaluation drops what was there."""
+        if step.mode == TRAIN:
+            return
         starts = step.mode == EVAL and (self._is_over or self._mode != EVAL)
         if starts:
             self.pairs.clear()
@@ -48,6 +53,19 @@ def rows_of(pairs: Pairs) -> dict[int, Counter[int]]:
     for (label, predicted), count in pairs.items():
         rows.setdefault(label, Counter())[predicted] += count
     return rows
+
+
+def interval(count: int, total: int) -> tuple[float, float]:
+    """
+    Return Wilson's interval of a share, ``NOISE`` standard errors wide to each side.
+
+    It has a width where nothing or all was counted too. Of fewer than ``FEWEST`` it is all of 0..1.
+    """
+    if total < FEWEST:
+        return 0.0, 1.0
+    share, part = count / total, NOISE**2 / total
+    wide = NOISE * math.sqrt(share * (1 - share) / total + part / (4 * total))
+    return (share + part / 2 - wide) / (1 + part), (share + part / 2 + wide) / (1 + part)
 
 
 def numbers(labels: Array) -> Labels:

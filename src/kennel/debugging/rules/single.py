@@ -4,7 +4,7 @@ import math
 
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
-from kennel.debugging.rules.advice import learning_rate
+from kennel.debugging.rules.advice import higher, joined, lower
 from kennel.debugging.rules.judge import Setting, Step, Values, Verdict
 from kennel.debugging.rules.passes import loss_at
 from kennel.rules.outcome import Finding
@@ -24,11 +24,10 @@ def vanishing(trial: Trial, step: Step, values: Values, run: Setting) -> Verdict
     found = _numbers(trial, step, names, "abs_mean")
     loss = loss_at(trial, step.number)
     threshold = values["threshold"] * (1.0 if loss is None else min(1.0, abs(loss)))
-    advice = (
-        "put BatchNorm between the layers or ReLU instead of sigmoid and tanh, add skip"
-        f" connections; where every layer is as small, try {learning_rate(run, 10)}, or"
-        f" {learning_rate(run, 0.1)} if the loss has risen before"
+    layers = (
+        "put BatchNorm between the layers or ReLU instead of sigmoid and tanh, add skip connections"
     )
+    advice = joined([layers, higher(run) and f"where every layer is as small: {higher(run)}"])
     return Verdict(
         len(found),
         tuple(
@@ -97,7 +96,7 @@ def variance(trial: Trial, step: Step, values: Values, run: Setting) -> Verdict:
     findings = []
     for name, value in found.items():
         if high is not None and value > high:
-            advice = f"try {learning_rate(run, 0.1)}, weight decay, or smaller first weights"
+            advice = joined([lower(run), "weight decay, or smaller first weights"])
             problem = f"variance is {value:.3g}, above {high:g}"
             findings.append(Finding(name, problem, advice, value, high, step.training))
         elif low is not None and value < low:
@@ -122,11 +121,14 @@ def _telling(trial: Trial, name: str, step: int) -> float | None:
 
 def _exploded(name: str, value: float, step: Step, run: Setting) -> Finding:
     what = "NaN" if math.isnan(value) else "infinity"
-    advice = (
-        f"try {learning_rate(run, 0.1)}, clip the gradients, and look for divisions by zero and"
-        " logarithms of zero in the loss, and for pictures that are not normalised"
+    advice = joined(
+        [
+            lower(run),
+            "clip the gradients",
+            "look for pictures that are not normalised, and for divisions and logarithms of zero",
+        ]
     )
-    return Finding(name, f"holds {what} at step {step.training}", advice, value, 0.0, step.training)
+    return Finding(name, f"holds {what} at {step}", advice, value, 0.0, step.training)
 
 
 def _zeros(trial: Trial, name: str, step: int, threshold: float) -> float | None:
