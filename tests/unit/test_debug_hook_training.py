@@ -9,7 +9,7 @@ from kennel.contract import TENSORS_END
 from kennel.debugging import hook_config
 from kennel.debugging.hook_config import Pace
 from kennel.debugging.reading import Trial
-from kennel.errors import HyperparameterError, RuleError
+from kennel.errors import HyperparameterError, JobError, RuleError
 from kennel.rules import debugger, keeping
 from kennel.rules.outcome import ERROR, ISSUES, NO_ISSUES, Outcome
 from kennel.training.debugging import doubted
@@ -126,23 +126,45 @@ def test_a_resumed_run_goes_on_where_the_steps_were(lay_out):
     assert trial.steps() == list(range(2 * (STEPS + EVALUATED)))
 
 
+def stopping(first=0):
+    """Return the hyperparameters of a rule that stops the training, from a step on."""
+    rule = {"rule_to_invoke": "VanishingGradient", "threshold": "1000", "start_step": str(first)}
+    rules = json.dumps([{"RuleConfigurationName": "mine", "RuleParameters": rule}])
+    return {"debug-rules": rules, "debug-stop": "true"}
+
+
 def test_a_rule_stops_the_training_as_a_signal_would(lay_out, capsys):
     """
-    With a checkpoint and the artifact, and the reason in the log and in the last line.
+    With a checkpoint and the best artifact, and the rule and its finding in the last line.
     """
-    rule = {"rule_to_invoke": "VanishingGradient", "threshold": "1000"}
-    rules = json.dumps([{"RuleConfigurationName": "mine", "RuleParameters": rule}])
-    paths = lay_out(**{"debug-rules": rules, "debug-stop": "true"})
+    paths = lay_out(epochs="9", **stopping(first=STEPS + EVALUATED + 1))
     main(paths, Stop())
 
     printed = capsys.readouterr().out
-    assert "\nrule mine: step 0: " in printed
     assert "rule mine stops the training" in printed
     assert "\nstopped by rule mine: artifact in " in printed
+    last = printed.splitlines()[-1]
+    assert last.startswith("stopped by rule mine: step ")
+    assert last.removeprefix("stopped by ") in printed.partition(last)[0], "as it was found"
     assert list(paths.checkpoints.iterdir())
-    assert json.loads((paths.output_data / "metrics.json").read_text())["ended"] == (
-        "stopped by rule mine"
-    )
+    assert (paths.model / "model.pth").exists()
+    metrics = json.loads((paths.output_data / "metrics.json").read_text())
+    assert metrics["ended"] == "stopped by rule mine"
+    (outcome,) = keeping.read(paths.debug / "rules")
+    assert outcome.is_violated
+    assert len(Trial(paths.debug / "tensors").steps("TRAIN")) < 9 * STEPS
+
+
+def test_a_rule_that_stops_the_first_epoch_fails_the_job(lay_out):
+    """
+    Nothing has been validated, so there is nothing to export; the reason is the rule's.
+    """
+    paths = lay_out(**stopping())
+    with pytest.raises(JobError, match=r"stopped by rule mine: step 0: .*: nothing to export"):
+        main(paths, Stop())
+
+    assert list(paths.checkpoints.iterdir())
+    assert not list(paths.model.glob("*"))
     (outcome,) = keeping.read(paths.debug / "rules")
     assert outcome.is_violated
     assert len(Trial(paths.debug / "tensors").steps("TRAIN")) < STEPS
@@ -161,6 +183,17 @@ def test_a_run_that_diverges_leaves_what_was_found(lay_out, capsys):
     assert "\nrule ExplodingTensor: step " in capsys.readouterr().out
     assert (paths.debug / "debugger-report.html").exists()
     assert Trial(paths.debug / "tensors").is_ended
+
+
+def test_a_run_that_diverges_before_its_rule_could_stop_it_says_what_the_rule_has_found(lay_out):
+    """
+    The rules look now and then; what they find at the end is the cause all the same.
+    """
+    rules = {"debug-rules": "ExplodingTensor", "debug-stop": "true"}
+    paths = lay_out(lr="100", momentum="0.999", epochs="9", **rules)
+    with pytest.raises(JobError, match=r"stopped by rule ExplodingTensor: .*: nothing to export"):
+        main(paths, Stop())
+    assert not list(paths.model.glob("*"))
 
 
 def test_a_hook_that_cannot_save_says_so_in_the_log_and_in_each_outcome(lay_out, capsys):

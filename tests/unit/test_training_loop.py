@@ -161,7 +161,8 @@ def test_divergence_from_the_start_is_an_error_that_names_the_learning_rate():
     features[0, 0] = float("inf")
     state, stage = make(train=(features, labels))
 
-    with pytest.raises(HyperparameterError, match=r"diverged: with lr=0\.1 the first loss is nan"):
+    told = r"diverged: with lr=0\.1 the loss of the first epoch is nan"
+    with pytest.raises(HyperparameterError, match=told):
         loop.fit(state, stage, RECIPE, Stop(), ignore)
 
 
@@ -304,3 +305,17 @@ def test_the_test_line_is_that_of_the_originals():
     measured = Evaluation(0.5, torch.tensor([[879, 121], [0, 0]]))
 
     assert "Test set: Average accuracy: 0.8790" in final_lines(measured)
+
+
+def test_weights_that_are_finite_and_make_no_numbers_are_not_sound():
+    """
+    A first epoch that is stopped on its way to infinity leaves them so.
+    """
+    state, stage = make()
+    assert loop.is_sound(state, stage)
+
+    with torch.no_grad():
+        for parameter in state.model.parameters():
+            parameter.fill_(1e30)
+    assert loop.all_finite(loop.changing(state.model))
+    assert not loop.is_sound(state, stage)

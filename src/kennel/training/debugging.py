@@ -10,10 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -55,8 +55,8 @@ class Debugging(Protocol):
         ...
 
     @property
-    def stopper(self) -> str:
-        """The rule that has stopped the training; empty: none has."""
+    def stopper(self) -> "Stopper | None":
+        """The rule that has stopped the training, or would have; None: none."""
         ...
 
     def close(self) -> None:
@@ -64,11 +64,28 @@ class Debugging(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Stopper:
+    """A rule that stops the training: its name, what it has found, and its advice."""
+
+    name: str
+    found: str
+    advice: str = ""
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """Return what its first finding says."""
+        if not outcome.findings:
+            return cls(outcome.name, outcome.reason)
+        first = outcome.findings[0]
+        return cls(outcome.name, found(first), first.advice)
+
+
 class NotDebugged:
     """Nobody asked for it."""
 
     observer = OFF
-    stopper = ""
+    stopper = None
 
     def close(self) -> None:
         """Do nothing."""
@@ -88,7 +105,7 @@ class Debugger(Off):
     def __init__(
         self, recorder: Recorder, rules: "Evaluator | None", output: Path, stop: Stop
     ) -> None:
-        self.stopper = ""
+        self.stopper: Stopper | None = None
         self._recorder, self._rules, self._output, self._stop = recorder, rules, output, stop
         self._began, self._spent_s, self._judged = time.perf_counter(), 0.0, 0
         self._told: Counter[str] = Counter()
@@ -152,22 +169,23 @@ class Debugger(Off):
     def _judge(self, rules: "Evaluator") -> None:
         rules.advance()
         self._tell(rules)
-        stopper = rules.stopper()
-        if stopper and not self.stopper:
-            self.stopper = stopper.name
-            say(f"rule {stopper.name} stops the training")
+        if self.stopper is None and (broken := rules.stopper()):
+            self.stopper = Stopper.of(broken)
+            say(f"rule {broken.name} stops the training")
             self._stop()
 
     def _finish(self, rules: "Evaluator") -> None:
         rules.finish()
         self._tell(rules)
+        if self.stopper is None and (late := rules.stopper()):
+            self.stopper = Stopper.of(late)
         outcomes = rules.write(self._output)
         if self._recorder.failure:
             outcomes = doubted(outcomes, self._recorder.failure)
             keeping.write(self._output / RULES, outcomes)
-        found = [f"{each.name} ({each.violations})" for each in outcomes if each.is_violated]
-        said = f": {', '.join(found)}" if found else ""
-        say(f"debugger: {len(found)} of {len(outcomes)} rules have found something{said}")
+        broken = [f"{each.name} ({each.violations})" for each in outcomes if each.is_violated]
+        said = f": {', '.join(broken)}" if broken else ""
+        say(f"debugger: {len(broken)} of {len(outcomes)} rules have found something{said}")
 
     def _tell(self, rules: "Evaluator") -> None:
         """Print what is new, of each rule the first few findings alone: the report has them all."""
@@ -257,9 +275,14 @@ def _stopping(configuration: Configuration, chosen: Hyperparameters) -> Configur
 
 def finding_line(name: str, finding: Finding) -> str:
     """Return what is printed of a finding when it is made."""
-    at = "" if finding.step is None else f" step {finding.step}:"
     advice = f": {finding.advice}" if finding.advice else ""
-    return f"rule {name}:{at} {finding.subject}: {finding.problem}{advice}"
+    return f"rule {name}: {found(finding)}{advice}"
+
+
+def found(finding: Finding) -> str:
+    """Return where something is wrong, and what."""
+    at = "" if finding.step is None else f"step {finding.step}: "
+    return f"{at}{finding.subject}: {finding.problem}"
 
 
 def doubted(outcomes: Sequence[Outcome], failure: str) -> tuple[Outcome, ...]:

@@ -135,6 +135,20 @@ def all_finite(tensors: Mapping[str, Tensor]) -> bool:
     return bool(torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).all())
 
 
+@torch.inference_mode()
+def is_sound(state: State, stage: Stage) -> bool:
+    """
+    Tell whether the weights as they are make numbers of pictures: tried on a batch of validation.
+
+    Weights that are finite and far too large do not.
+    """
+    if not all_finite(changing(state.model)):
+        return False
+    stage.module.eval()
+    inputs, _ = next(iter(stage.valid.evaluation()))
+    return bool(stage.module(inputs).isfinite().all())
+
+
 def fit(
     state: State, stage: Stage, recipe: Recipe, stop: Stop, on_epoch: Callable[[Epoch], None]
 ) -> str:
@@ -145,7 +159,7 @@ def fit(
         Why it ended: ``finished``, ``early stopping``, or ``diverged`` after a good epoch.
 
     Raises:
-        HyperparameterError: The loss of no epoch was finite.
+        DivergenceError: The loss of no epoch was finite.
         Stopped: A stop was asked for; *state* is between two steps, ready for a checkpoint.
     """
     watch = stage.observer
@@ -351,12 +365,16 @@ def _ended(reason: str, state: State, recipe: Recipe, loss: float = math.nan) ->
         return reason
     if state.history:
         raise diverged(recipe.lr, f"the validation loss is {state.history[-1].valid_loss}")
-    raise diverged(recipe.lr, f"the first loss is {loss}")
+    raise diverged(recipe.lr, f"the loss of the first epoch is {loss}")
 
 
-def diverged(lr: float, found: str) -> HyperparameterError:
+class DivergenceError(HyperparameterError):
+    """A run has nothing to export: none of its epochs was good."""
+
+
+def diverged(lr: float, found: str) -> DivergenceError:
     """Return the error of a run that has nothing to export."""
-    return HyperparameterError(
+    return DivergenceError(
         f"training diverged: with lr={lr} {found}",
         expected="a finite loss",
         remedy="a smaller lr, say a tenth of it",

@@ -5,12 +5,15 @@ It is started by entry.py, through sagemaker-training. What it is made of is put
 prepare.py, and the steps are in loop.py.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
 from kennel.contract import ContainerPaths
+from kennel.errors import JobError
 from kennel.profiling.timeline import CHECKPOINT, DEBUG, EVALUATION, EXPORT, INITIALISATION
 from kennel.training import (
     channels,
@@ -26,12 +29,13 @@ from kennel.training import (
 )
 from kennel.training.channels import Data
 from kennel.training.checkpoint import Keeper
+from kennel.training.debugging import Debugging, Stopper
 from kennel.training.epochs import Epoch
 from kennel.training.export import Outcome
 from kennel.training.group import ALONE, Group
 from kennel.training.hyperparameters import Hyperparameters, parse
 from kennel.training.log import say
-from kennel.training.loop import Stage, State, evaluate, fit
+from kennel.training.loop import DivergenceError, Stage, State, evaluate, fit
 from kennel.training.metrics import Evaluation
 from kennel.training.observer import OFF, Observer, together
 from kennel.training.prepare import Job
@@ -58,13 +62,23 @@ def main(paths: ContainerPaths, stop: Stop, group: Group = ALONE) -> None:
     chosen = parse(config.hyperparameters(paths))
     say(f"hyperparameters: {chosen}")
     profile = profiling.start(paths, chosen, group)
-    ended = "failed"
+    end = End("failed")
     try:
-        ended = _run(paths, chosen, stop, group, profile)
+        end = _run(paths, chosen, stop, group, profile)
     finally:
-        profile.close(ended)
+        profile.close(end.how)
         if isinstance(profile, NotProfiled) and paths.debug.is_dir() and not group.rank:
             reporting.write_or_say(paths)
+    if end.why:
+        say(f"{end.how}: {end.why}")
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run has ended."""
+
+    how: str  # finished, early stopping, diverged, stopped, stopped by rule NAME, failed
+    why: str = ""  # what a rule that has stopped it has found
 
 
 def _run(
@@ -73,7 +87,7 @@ def _run(
     stop: Stop,
     group: Group,
     profile: Profile | NotProfiled,
-) -> str:
+) -> End:
     """Do all of it, and return how it ended."""
     watch = profile.observer
     with watch.phase(INITIALISATION):
@@ -81,10 +95,10 @@ def _run(
             model, job = begin(paths, chosen, stop, group, watch)
         except Stopped:
             say("stopped before the training began: there is nothing to save")
-            return "stopped"
+            return End("stopped")
         if chosen.features_only:
             say("features-only=true: nothing is trained")
-            return "finished"
+            return End("finished")
         say(
             f"device={job.reading.device} processes={group.size} "
             f"threads={torch.get_num_threads()} workers={job.reading.workers}"
@@ -96,11 +110,11 @@ def _run(
         stage = prepare.stage(state.model, job, group, watch)
     with watch.phase(CHECKPOINT):
         keeper.restore(state)
-    ended = _debugged(paths, state, stage, keeper, job=job, stop=stop)
-    if state.best is None and not loop.all_finite(loop.changing(state.model)):
-        raise loop.diverged(chosen.lr, "the weights of the first epoch are not finite")
-    leave(paths, Trained(job, state, ended), stop, group, watch)
-    return ended
+    end = _debugged(paths, state, stage, keeper, job=job, stop=stop)
+    if state.best is None and not loop.is_sound(state, stage):
+        raise loop.diverged(chosen.lr, "the weights of the first epoch make no numbers")
+    leave(paths, Trained(job, state, end.how), stop, group, watch)
+    return end
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,7 @@ class Trained:
 
     job: Job
     state: State
-    ended: str  # why: finished, early stopping, diverged, stopped
+    ended: str  # as End has it
 
 
 def leave(
@@ -198,18 +212,49 @@ def begin(
 
 def _debugged(  # noqa: PLR0913 - what _train needs, and where to leave findings
     paths: ContainerPaths, state: State, stage: Stage, keeper: Keeper, *, job: Job, stop: Stop
-) -> str:
-    """Train, with its tensors saved and judged if that is asked for; return why it ended."""
+) -> End:
+    """
+    Train, with its tensors saved and judged if that is asked for.
+
+    Raises:
+        JobError: A rule has stopped it before it came to a good epoch.
+        DivergenceError: It came to none, and no rule that stops it has seen that.
+    """
     watch = stage.observer
     with watch.phase(DEBUG):
         debug = debugging.start(paths, job, state, stage, stop)
     stage = replace(stage, observer=together([watch, debug.observer]))
     try:
-        ended = _train(state, stage, keeper, job, stop)
+        with _closed(debug, watch):
+            ended = _train(state, stage, keeper, job, stop)
+            stopper = debug.stopper if ended == "stopped" else None  # later is too late
+    except DivergenceError as error:
+        if debug.stopper:
+            raise _nothing(debug.stopper) from error
+        raise
+    if stopper is None:
+        return End(ended)
+    if state.best is None:
+        raise _nothing(stopper)
+    return End(f"stopped by rule {stopper.name}", stopper.found)
+
+
+@contextmanager
+def _closed(debug: Debugging, watch: Observer) -> Iterator[None]:
+    """Let it judge the rest when it is left, however that is."""
+    try:
+        yield
     finally:
         with watch.phase(DEBUG):
             debug.close()
-    return f"stopped by rule {debug.stopper}" if debug.stopper and ended == "stopped" else ended
+
+
+def _nothing(stopper: Stopper) -> JobError:
+    return JobError(
+        f"stopped by rule {stopper.name}: {stopper.found}: nothing to export",
+        expected="an epoch that ends well before a rule stops the training",
+        remedy=stopper.advice,
+    )
 
 
 def _train(state: State, stage: Stage, keeper: Keeper, job: Job, stop: Stop) -> str:
