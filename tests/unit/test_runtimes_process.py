@@ -366,6 +366,19 @@ def test_an_image_that_is_not_run_is_named(tmp_path, image, told):
     assert (f"does not run the image {image};" in note) is told
 
 
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [pytest.param("nonsense:1", True, id="foreign"), pytest.param("kennel-train", False, id="own")],
+)
+def test_an_evaluator_that_is_not_run_is_named(tmp_path, image, told):
+    """
+    Nobody takes what kennel's rules find for what those of another image have found.
+    """
+    evaluator = Launch("a", image, "rules", tmp_path, entrypoint=("python", "-m", "x"))
+
+    assert (f"does not run the image {image};" in stand_in_note(evaluator)) is told
+
+
 def test_what_the_request_runs_gets_no_note(runtime, launch):
     """
     Its entry point is run as it says, whatever the image.

@@ -87,6 +87,21 @@ def test_a_rules_arn_is_one_that_sagemaker_could_give(name):
     assert len(arn) <= shape["max"]
 
 
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        pytest.param({}, "Disabled", id="not-asked-for"),
+        pytest.param({"ProfilerConfig": {"DisableProfiler": True}}, "Disabled", id="turned-off"),
+        pytest.param({"ProfilerConfig": {"S3OutputPath": "s3://b"}}, "Enabled", id="asked-for"),
+    ],
+)
+def test_every_job_says_whether_it_is_profiled(request_, status):
+    """
+    Also one that asks for nothing, as on AWS.
+    """
+    assert statuses.created(job(**request_), MOMENT)["ProfilingStatus"] == status
+
+
 def test_an_update_adds_rules_up_to_as_many_as_a_job_may_have():
     """
     Each request may have 20, and the job too.

@@ -247,6 +247,16 @@ def refused(call):
     return caught.value.response["Error"]["Message"]
 
 
+def test_advice_has_the_trainings_own_numbers(replayed, judged, statuses):
+    """
+    The evaluator is told the hyperparameters, quoted as the SageMaker SDK sends them, too.
+    """
+    name = replayed(rule("VanishingGradient"), scale=1e-12, lr='"1e-05"', optimizer='"sgd"')
+    judged(name)
+
+    assert "lr=1e-05 -> " in statuses(name)["VanishingGradient"]["StatusDetails"]
+
+
 def test_a_rule_that_finds_something_stops_the_job(watched, finished, statuses, s3, bucket):
     """
     A job whose gradients vanish is stopped by the rule's action, long before its steps are done;

@@ -262,7 +262,14 @@ def own_module(launch: Launch) -> str:
 def stand_in_note(launch: Launch) -> str:
     """Return the line that says so where something else runs than the image has; else nothing."""
     name = launch.image.rpartition("/")[2].partition("@")[0].partition(":")[0]
-    if launch.entrypoint or is_program(launch.image) or name in OWN_IMAGES:
+    if is_program(launch.image) or name in OWN_IMAGES:
+        return ""
+    if launch.role == "rules":
+        return (
+            f"[kennel] local mode: the process runtime does not run the image {launch.image};"
+            " kennel's own rules judge in its place\n"
+        )
+    if launch.entrypoint:
         return ""
     return (
         f"[kennel] local mode: the process runtime does not run the image {launch.image};"

@@ -23,6 +23,7 @@ COMMAND = ("python", "-m", "kennel.debugging", "evaluate")
 AWS_IMAGES = "sagemaker-debugger-rule"  # …s and …-evaluator, in an account of AWS's in each region
 # Below the folder that stands for the evaluator's /opt/ml, as in SageMaker's processing jobs
 TENSORS, RULES = "processing/input/tensors", "processing/input/rules.json"
+HYPERPARAMETERS = "processing/input/hyperparameters.json"  # of the training: advice names them
 SOURCES, OUTPUT = "processing/input/rules", "processing/output/rule"
 
 
@@ -97,6 +98,7 @@ def start(platform: Platform, job: Document, evaluator: Evaluator, tensors: Path
         for number, rule in enumerate(evaluator.rules)
     ]
     (evaluator.root / RULES).write_text(json.dumps(rules))
+    (evaluator.root / HYPERPARAMETERS).write_text(json.dumps(job.get("HyperParameters", {})))
     url = platform.runtime.server_url(evaluator.image, platform.endpoint_url)
     platform.runtime.start(
         Launch(
@@ -108,6 +110,7 @@ def start(platform: Platform, job: Document, evaluator: Evaluator, tensors: Path
             arguments=(
                 *(str(base / TENSORS), "--follow"),
                 *("--configurations", str(base / RULES), "--output", str(base / OUTPUT)),
+                *("--hyperparameters", str(base / HYPERPARAMETERS)),
             ),
             mounts=(Mount(tensors, TENSORS),),
             environment={

@@ -30,7 +30,7 @@ NOT_STARTED = "The training job ended before its rules could be evaluated."
 def created(request: Mapping[str, Any], moment: datetime) -> Document:
     """Return the members that tell of the rules, and of the profiler, of a new job."""
     profiling = "Enabled" if places.is_profiled(request) else "Disabled"
-    members: Document = {"ProfilingStatus": profiling} if places.PROFILER in request else {}
+    members: Document = {"ProfilingStatus": profiling}
     for rules, member in MEMBERS.items():
         if rules in request:
             members[member] = [
