@@ -152,6 +152,24 @@ def test_a_description_shows_how_the_rules_stand():
     assert "Overfit IssuesFound, ProfilerReport InProgress" in text
 
 
+def test_what_a_rule_has_stopped_is_said_to_be_stopped(left_run):
+    """
+    SageMaker calls it Completed, since it has left a model: the description and the report say it.
+    """
+    run = left_run().whole(steps=40)
+    metrics = run.folder / "metrics.json"
+    metrics.write_text(json.dumps({"ended": "stopped by rule ExplodingTensor"}))
+    report = reported.of(run.folder, "kennel-1", "Completed")
+
+    assert report_view.text(report).startswith("stopped by rule ExplodingTensor\n")
+    assert "by rule ExplodingTensor" in job_view.text(JOB, stopped_by=report.stopped_by)
+    assert job_view.document(JOB, report)["stopped_by"] == "ExplodingTensor"
+    for text in ('{"ended": "finished"}', "torn"):
+        metrics.write_text(text)
+        assert reported.stopped_by(run.folder) is None
+    assert reported.stopped_by(run.folder / "nowhere") is None
+
+
 def test_a_closed_evaluator_leaves_its_status():
     """
     AWS's own tells no more; it is shown as such.

@@ -4,7 +4,7 @@ import argparse
 import json
 from datetime import UTC, datetime
 
-from kennel.cli import context, job_view, show
+from kennel.cli import context, job_view, reported, show
 from kennel.errors import JobError
 from kennel.jobs import lookup
 from kennel.jobs.failures import explained
@@ -52,8 +52,11 @@ def describe(args: argparse.Namespace) -> int:
     if args.json:
         described.pop("ResponseMetadata", None)
         show.result(json.dumps(described, default=_text, indent=2))
+    elif endpoint:
+        show.result(job_view.endpoint(endpoint))
     else:
-        show.result(job_view.endpoint(endpoint) if endpoint else job_view.text(described))
+        stopped_by = reported.stopped_by(reported.FOLDER / name)
+        show.result(job_view.text(described, stopped_by=stopped_by))
     return 0
 
 

@@ -17,19 +17,28 @@ def document(described: Answer, report: Report | None = None) -> dict[str, Any]:
         "artifact": described.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
         "output": _output(described),
         "metrics": watch.final_metrics(described),
+        "stopped_by": report.stopped_by if report else None,
         "training_s": described.get("TrainingTimeInSeconds"),
         "billable_s": described.get("BillableTimeInSeconds"),
         **({"report": report_view.brief(report)} if report else {}),
     }
 
 
-def text(described: Answer, report: Report | None = None) -> str:
-    """Render a job for people."""
+def text(described: Answer, report: Report | None = None, *, stopped_by: str | None = None) -> str:
+    """
+    Render a job for people.
+
+    Args:
+        described: By SageMaker.
+        report: Of how it went, where that is to be shown, too.
+        stopped_by: The rule that has stopped it, which SageMaker does not tell; a report does.
+    """
     seconds, saved = described.get("TrainingTimeInSeconds"), watch.saving(described)
     rows = {
         "job": described["TrainingJobName"],
         "status": f"{described['TrainingJobStatus']} ({described.get('SecondaryStatus', '')})",
         "reason": described.get("FailureReason"),
+        "stopped": f"by rule {stopped_by}" if stopped_by else None,
         "image": described.get("AlgorithmSpecification", {}).get("TrainingImage"),
         "machines": _machines(described.get("ResourceConfig", {})),
         "trained": show.duration(seconds) if seconds is not None else None,

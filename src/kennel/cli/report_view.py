@@ -19,6 +19,7 @@ def document(report: Report) -> dict[str, Any]:
     return {
         "job": report.job,
         "status": report.status,
+        "stopped_by": report.stopped_by,
         "folder": str(report.folder),
         "pages": [str(path) for path in report.pages],
         "phases_s": phases(report),
@@ -67,7 +68,8 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 def text(report: Report) -> str:
     """Render it for people: where the time went, what is wrong, what to do, where the pages are."""
-    parts = [time_line(report), *verdict(report), counts(report), pages(report)]
+    stopped = f"stopped by rule {report.stopped_by}" if report.stopped_by else ""
+    parts = [stopped, time_line(report), *verdict(report), counts(report), pages(report)]
     return "\n".join(part for part in parts if part)
 
 

@@ -15,7 +15,7 @@ from kennel.jobs import reports, storage
 from kennel.jobs.aws import Aws
 from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
-from kennel.profiling import judging, verdict
+from kennel.profiling import documents, judging, verdict
 from kennel.profiling import rules as profiler_rules
 from kennel.profiling.evidence import Evidence
 from kennel.profiling.verdict import Waste
@@ -27,6 +27,7 @@ from kennel.rules.outcome import Outcome
 FOLDER = Path(".kennel/reports")
 LARGE_BYTES = 200_000_000  # to be fetched without being asked
 ASKED = "profile-rules"  # the hyperparameter
+METRICS, STOPPED = "metrics.json", "stopped by rule "  # what a training says of its end, and where
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Report:
     What a job has been found to be like.
 
     Args:
+        stopped_by: The rule that has stopped it; None: none has.
         pages: For a browser.
         wastes: What is wrong with where its time went, the worst first.
         profiler: Every rule about its time and its machine.
@@ -44,6 +46,7 @@ class Report:
     job: str
     status: str
     folder: Path
+    stopped_by: str | None = None
     pages: tuple[Path, ...] = ()
     wastes: tuple[Waste, ...] = ()
     profiler: tuple[Outcome, ...] = ()
@@ -104,12 +107,19 @@ def of(folder: Path, name: str, status: str) -> Report:
         job=name,
         status=status,
         folder=folder,
+        stopped_by=stopped_by(folder),
         pages=pages,
         wastes=verdict.verdict(profiler, evidence),
         profiler=profiler,
         debugger=keeping.read(folder / reports.RULES),
         evidence=evidence,
     )
+
+
+def stopped_by(folder: Path) -> str | None:
+    """Return the rule that has stopped the job whose output data is in *folder*, if one has."""
+    ended = str(documents.read(folder / METRICS).get("ended"))
+    return ended.removeprefix(STOPPED) if ended.startswith(STOPPED) else None
 
 
 def judge(described: Answer, folder: Path, *, anew: bool) -> None:
