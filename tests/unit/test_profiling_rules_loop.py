@@ -365,32 +365,52 @@ def test_shares_of_the_time_sum_to_the_whole(run):
     [
         pytest.param(
             {"before": (("initialisation", 30.0),)},
-            "initialisation is 57% of this run of 52 s",
+            "initialisation is 57% of a run this short",
             id="start",
         ),
         pytest.param(
-            {"after": (("evaluation", 40.0),)},
-            "evaluation takes longer than training: 78% of 103 s",
-            id="evaluation",
+            {"end": (("export", 20.0),)},
+            "checkpoints and what the run leaves behind are 45% of a run this short",
+            id="end",
         ),
         pytest.param(
-            {"end": (("export", 20.0),)},
-            "checkpoints and what the run leaves behind are 45% of its 45 s",
-            id="end",
+            {"end": (("report", 20.0),)},
+            "the profiler's own report is 45% of a run this short",
+            id="report",
         ),
     ],
 )
-def test_what_is_not_training_is_told_of_where_it_takes_much(run, changes, words):
+def test_what_takes_as_long_in_any_run_is_no_saving(run, changes, words):
     """
-    Without a violation, for these are shares of a run that may be short on purpose.
+    Without a violation or a cost: a run may be short on purpose; and behind every real cause.
     """
     evidence = run(**changes)
+    found = judged("OverallFrameworkMetrics", evidence)
+    assert found.violations == 0
+    (waste,) = verdict([found], evidence)
+    assert (waste.problem, waste.cost_s) == (words, None)
 
+    slow = run(phases={**USUAL, "data": 0.03}, **changes)
+    assert [one.rule for one in verdict(rules.judge(slow), slow)] == [
+        "Dataloader",
+        "OverallFrameworkMetrics",
+    ]
+
+
+def test_an_evaluation_that_is_longer_than_the_training_is_found_fault_with(run):
+    """
+    It costs what a split of which it takes half as long as the training would save.
+    """
+    evidence = run(after=(("evaluation", 40.0),), spread=0)
     found = judged("OverallFrameworkMetrics", evidence)
 
-    assert found.violations == 0
-    assert [finding.problem for finding in found.findings] == [words]
-    assert [waste.problem for waste in verdict([found], evidence)] == [words]
+    trained = 200 * sum(USUAL.values())
+    assert found.is_violated
+    (finding,) = found.findings
+    assert finding.problem == (
+        f"evaluation takes longer than training: 80 s against {trained:.0f} s"
+    )
+    assert finding.cost_s == pytest.approx(80 - trained / 2, rel=0.01)
 
 
 def test_the_verdict_has_the_worst_first(run):

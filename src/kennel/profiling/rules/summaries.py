@@ -1,4 +1,4 @@
-"""OverallSystemUsage and OverallFrameworkMetrics: summaries, which never trigger."""
+"""OverallSystemUsage and OverallFrameworkMetrics: summaries, and what takes too much time."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,7 +34,8 @@ METRICS = {
     "Disk bytes written": system.WRITE,
 }
 BEFORE = (timeline.INITIALISATION, timeline.READING)
-AFTER = (timeline.CHECKPOINT, timeline.EXPORT, timeline.REPORT)
+AFTER = (timeline.CHECKPOINT, timeline.EXPORT)
+OF_REPORT = (timeline.REPORT,)
 WORTH_TELLING = 0.25  # of the wall time, for a phase that is not the training
 
 
@@ -88,10 +89,12 @@ def framework_metrics(evidence: Evidence, _: Values) -> Judgement:
             for operator in evidence.operators[:20]
         }
         details["GPU" if on_gpu else "CPU"] = _shares(costs)
+    causes = _causes(found, parts, evidence)
     return Judgement(
         max(1, found.steps_taken),
-        findings=_findings(found, totals, parts, evidence),
-        details=details,
+        len(causes),
+        (*causes, *_fixed(found, totals)),
+        details,
     )
 
 
@@ -101,56 +104,56 @@ def _shares(seconds: Mapping[str, float]) -> dict[str, float]:
     return {name: round(100 * part / whole, 3) for name, part in seconds.items()}
 
 
-def _findings(
-    found: Timeline,
-    totals: Mapping[str, float],
-    parts: Mapping[str, float],
-    evidence: Evidence,
-) -> tuple[Finding, ...]:
-    """Return what is not training and takes a good part of the run, the longest first."""
-    before = {name: totals[name] for name in BEFORE if totals.get(name)}
-    after = {name: totals[name] for name in AFTER if totals.get(name)}
-    candidates = [
-        _finding(
-            "initialisation",
-            "initialisation is {share:.0%} of this run of {wall_s:.0f} s",
-            advice.for_a_slow_start(before),
-            sum(before.values()),
-            found,
-        ),
-        _finding(
-            "ending",
-            "checkpoints and what the run leaves behind are {share:.0%} of its {wall_s:.0f} s",
-            advice.for_a_slow_end(after),
-            sum(after.values()),
-            found,
-        ),
-    ]
-    if parts["eval"] > parts["train"] > 0:
-        candidates.append(
-            _finding(
+def _causes(found: Timeline, parts: Mapping[str, float], evidence: Evidence) -> list[Finding]:
+    """Return what could be done in less time, the longest first."""
+    causes = []
+    share = _share(parts["eval"], found)
+    if parts["eval"] > parts["train"] > 0 and share >= WORTH_TELLING:
+        causes.append(
+            Finding(
                 timeline.EVALUATION,
-                "evaluation takes longer than training: {share:.0%} of {wall_s:.0f} s",
+                f"evaluation takes longer than training: {parts['eval']:.0f} s against "
+                f"{parts['train']:.0f} s",
                 advice.for_evaluation(evidence, parts["eval"] / parts["train"]),
-                parts["eval"],
-                found,
+                share,
+                WORTH_TELLING,
+                cost_s=parts["eval"] - parts["train"] / 2,  # what the advice comes to
             )
         )
-    told = [finding for finding in candidates if finding.value >= WORTH_TELLING]
     again = advice.for_a_backbone_again(evidence)
     if again:
         problem, text, settings, cost_s = again
-        share = cost_s / found.wall_s if found.wall_s else 0.0
-        told.append(
-            Finding("backbone", problem, text, share, 0.0, cost_s=cost_s, settings=settings)
+        value = _share(cost_s, found)
+        causes.append(
+            Finding("backbone", problem, text, value, 0.0, cost_s=cost_s, settings=settings)
         )
-    return tuple(sorted(told, key=lambda finding: -(finding.cost_s or 0.0)))
+    return sorted(causes, key=lambda finding: -(finding.cost_s or 0.0))
 
 
-def _finding(subject: str, words: str, text: str, seconds: float, found: Timeline) -> Finding:
-    share = seconds / found.wall_s if found.wall_s else 0.0
-    problem = words.format(share=share, wall_s=found.wall_s)
-    return Finding(subject, problem, text, share, WORTH_TELLING, cost_s=seconds)
+def _fixed(found: Timeline, totals: Mapping[str, float]) -> list[Finding]:
+    """Return what takes as long in any run and much of this one: not to be saved, so no cost."""
+    candidates = (
+        ("initialisation", "initialisation is {share:.0%}", BEFORE, advice.for_a_slow_start),
+        (
+            "ending",
+            "checkpoints and what the run leaves behind are {share:.0%}",
+            AFTER,
+            advice.for_a_slow_end,
+        ),
+        ("report", "the profiler's own report is {share:.0%}", OF_REPORT, advice.for_a_report),
+    )
+    fixed = []
+    for subject, words, names, advise in candidates:
+        seconds = {name: totals[name] for name in names if totals.get(name)}
+        share = _share(sum(seconds.values()), found)
+        if share >= WORTH_TELLING:
+            problem = words.format(share=share) + " of a run this short"
+            fixed.append(Finding(subject, problem, advise(seconds), share, WORTH_TELLING))
+    return sorted(fixed, key=lambda finding: -finding.value)
+
+
+def _share(seconds: float, found: Timeline) -> float:
+    return seconds / found.wall_s if found.wall_s else 0.0
 
 
 RULES = (
@@ -162,7 +165,7 @@ RULES = (
     ),
     Rule(
         "OverallFrameworkMetrics",
-        "a summary of where the time went; it never triggers, and says what takes too much of it",
+        "a summary of where the time went; it triggers where some of it could be saved",
         (SCAN,),
         framework_metrics,
     ),
