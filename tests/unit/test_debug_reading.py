@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -333,3 +335,20 @@ def put(folder, origin, contents):
         target = folder / path.relative_to(origin)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
+
+
+def test_a_torn_record_is_read_in_silence():
+    """
+    smdebug, which is asked then, speaks when it is imported: a line that no reader of JSON takes.
+    """
+    code = (
+        "from kennel.debugging import records\n"
+        "try:\n"
+        "    records.decoded(memoryview(bytes(40)))\n"
+        "except ValueError:\n"
+        "    print('torn')\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603 - ours
+
+    assert done.stdout == "torn\n"

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from kennel.debugging.about import NOTHING, About
 from kennel.debugging.collections import DEFAULT
 from kennel.debugging.evaluator import Evaluator, judge
 from kennel.debugging.hook import Recorder
@@ -63,11 +64,11 @@ class NoRule:
 class Training:
     """A small training with the hook on, a step at a time."""
 
-    def __init__(self, folder, include=""):
+    def __init__(self, folder, include="", of=NOTHING):
         torch.manual_seed(0)
         self.module = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
         self.criterion = nn.CrossEntropyLoss()
-        self.recorder = Recorder(asked(",".join(DEFAULT), include, Pace(1, 1, 1)), folder)
+        self.recorder = Recorder(asked(",".join(DEFAULT), include, Pace(1, 1, 1)), folder, of=of)
         self.recorder.training(self.module, self.criterion)
         self.number = 0
 
@@ -213,7 +214,7 @@ def test_what_was_not_saved_is_told(tensors):
     (outcome,) = Evaluator(tensors, [Configuration("a", "SaturatedActivation")]).finish()
 
     assert (outcome.status, outcome.datapoints) == (NO_ISSUES, 0)
-    assert "sigmoid" in outcome.reason
+    assert outcome.reason.startswith("nothing to judge: it needs the inputs of sigmoid")
     assert "debug-collections" in outcome.reason
 
 
@@ -335,8 +336,107 @@ def test_a_users_own_rule_is_judged_over_smdebugs_trial(tensors, own):
     assert outcomes["late"].status == NO_ISSUES
     for name in ("broken", "none", "missing", "file", "argument"):
         assert outcomes[name].status == ERROR, name
-    assert "ZeroDivisionError: by nothing" in outcomes["broken"].reason
+    (finding,) = outcomes["own"].findings
+    assert (finding.problem, finding.advice) == ("its condition is met", "")
+    line = 1 + OWN.splitlines().index('        raise ZeroDivisionError("by nothing")')
+    assert outcomes["broken"].reason == f"own.py:{line} at step 0: ZeroDivisionError: by nothing"
     assert outcomes["explodes"].status == NO_ISSUES
+
+
+def test_a_users_rule_counts_the_steps_of_the_training(tensors, own):
+    """
+    As the pages and the log do; an evaluation is told by its number.
+    """
+    training = Training(tensors)
+    training.step()
+    for _ in range(2):
+        evaluated(training, 2)
+        training.step()
+    evaluated(training, 1)
+    training.end()
+    always = own.with_name("always.py")
+    always.write_text(
+        "from smdebug.rules import Rule\n"
+        "class Late(Rule):\n"
+        "    def invoke_at_step(self, step):\n"
+        "        return step == 7\n"
+        "class Fails(Late):\n"
+        "    def invoke_at_step(self, step):\n"
+        "        return step == 4 and 1 / 0\n"
+    )
+    rules = [Configuration(name, name, source=str(always)) for name in ("Late", "Fails")]
+
+    late, fails = Evaluator(tensors, rules).finish()
+
+    (finding,) = late.findings
+    assert finding.step == 2
+    assert finding.problem == "its condition is met in evaluation 3 (after step 2)"
+    assert fails.reason.startswith("always.py:7 at evaluation 2 (after step 1): ZeroDivisionError")
+
+
+def evaluated(training, batches):
+    """An evaluation of a training's module."""
+    training.recorder.evaluating(training.module)
+    with torch.no_grad():
+        for _ in range(batches):
+            logits = training.module(torch.randn(40, 8))
+            training.recorder.evaluated(logits, torch.zeros(40, dtype=torch.int64))
+
+
+def test_classes_go_by_their_names(tensors):
+    """
+    Where the training has said them; a number that has none stays one.
+    """
+    training = Training(tensors, of=About(("shirt", "shoe")))
+    training.step()
+    training.module[2].bias.data[:] = torch.tensor([-99.0, 0.0, 99.0])
+    evaluated(training, 1)
+    training.end()
+
+    (outcome,) = Evaluator(tensors, [Configuration("a", "Confusion")]).finish()
+
+    assert {found.subject for found in outcome.findings} == {"class shirt", "class shirt as 2"}
+    assert create_trial(str(tensors)).steps() == [0, 1]
+
+
+def test_a_rule_without_an_object_does_not_apply(tensors):
+    """
+    A model without such layers, a rule without its bound: nobody is sent to look for tensors.
+    """
+    training = Training(tensors, of=About((), frozenset({"Linear"})))
+    training.step()
+    training.end()
+    rules = ["SaturatedActivation", "DeadRelu", "TensorVariance", "VanishingGradient"]
+
+    outcomes = Evaluator(tensors, [Configuration(rule, rule) for rule in rules]).finish()
+
+    assert [outcome.reason for outcome in outcomes] == [
+        "does not apply: this model has no sigmoid or tanh layers",
+        "does not apply: this model has no ReLU",
+        "does not apply: no threshold is set",
+        "",
+    ]
+
+
+def test_news_are_causes_first_and_then_the_worst(tensors):
+    """
+    And say what comes of them, so that a log's first lines are those that matter.
+    """
+    evaluator = Evaluator(tensors, debugger.asked("all"))
+    training = Training(tensors)
+    training.step()
+    training.step(float("nan"))
+    for _ in range(6):
+        training.step(float("nan"))
+    training.end()
+
+    outcomes = {outcome.name: outcome for outcome in evaluator.finish()}
+    news = evaluator.news()
+
+    assert news[0][0].name == "ExplodingTensor"
+    loss = [finding for rule, finding in news if rule.name == "LossNotDecreasing"]
+    assert loss == list(outcomes["LossNotDecreasing"].findings)
+    assert loss[0].advice == "a consequence of ExplodingTensor: mend that first"
 
 
 def command(tmp_path, tensors, rules, *options):

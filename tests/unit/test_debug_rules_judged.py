@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kennel.debugging import statistics
+from kennel.debugging.about import About
 from kennel.debugging.rules import RULES
 from kennel.debugging.rules.judge import Step
 from kennel.rules import debugger
@@ -18,10 +19,14 @@ class Numbers:
     """
     A trial out of numbers: what the rules ask a trial for, without files.
 
+    Its classes have no names.
+
     Args:
         steps: (mode, {tensor: value or {statistic: number}}) in order; T, E or G.
         collections: Name -> pattern.
     """
+
+    about = About()
 
     def __init__(self, *steps, **collections):
         self._saved = [saved for _, saved in steps]

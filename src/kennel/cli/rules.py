@@ -194,7 +194,7 @@ def _list(*, as_json: bool) -> int:
     for kind, found in kinds.items():
         show.result(f"{kind}\n")
         for name, (help_, table) in found.items():
-            show.result(f"{name}: {help_}")
+            show.result(f"{_called(name)}: {help_}")
             if table:
                 rows = [(one.name, _default(one), one.help) for one in table]
                 show.result(show.columns(rows, indent="  "))
@@ -204,6 +204,11 @@ def _list(*, as_json: bool) -> int:
 
 def _parameter(one: Parameter) -> dict[str, Any]:
     return {"name": one.name, "default": one.default, "help": one.help}
+
+
+def _called(name: str) -> str:
+    """Return a rule's name, with the other that it may be asked for by."""
+    return " or ".join([name, *(alias for alias, of in debugger.ALIASES.items() if of == name)])
 
 
 def _default(one: Parameter) -> str:

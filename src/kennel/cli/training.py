@@ -30,6 +30,7 @@ from kennel.jobs.aws import Aws
 from kennel.jobs.debugging_request import Place
 from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
+from kennel.rules import doubts
 from kennel.settings import Settings
 from kennel.training import hyperparameters
 
@@ -57,6 +58,8 @@ def train(args: argparse.Namespace) -> int:
     tuning_checks.require_metrics(settings)
     weights = weights_file(begun.weights)
     settings = with_model(settings, weights)
+    for doubt in doubts.of(settings.train.hyperparameters):
+        show.talk(f"warning: {doubt}")
     if start.WEIGHTS not in begun.channels:
         require_weights(hyperparameters.parse(settings.train.hyperparameters).weights, weights)
     aws = context.aws(settings)

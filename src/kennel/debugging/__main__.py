@@ -86,7 +86,8 @@ def _follow(evaluator: Evaluator, options: argparse.Namespace, told: threading.E
 
 def _print(evaluator: Evaluator) -> None:
     for asked, finding in evaluator.news():
-        _say(f"rule {asked.name}: {finding.subject}: {finding.problem}; {finding.advice}")
+        advice = f"; {finding.advice}" if finding.advice else ""
+        _say(f"rule {asked.name}: {finding.subject}: {finding.problem}{advice}")
 
 
 def _say(line: str) -> None:

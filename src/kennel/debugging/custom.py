@@ -10,6 +10,7 @@ rights.
 import contextlib
 import importlib.util
 import logging
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,7 @@ from typing import Any
 
 from kennel.debugging.quiet import quiet
 from kennel.debugging.reading import Trial
-from kennel.debugging.rules.judge import Step, Steps, Verdict
+from kennel.debugging.rules.judge import EVAL, Step, Steps, Verdict
 from kennel.errors import RuleError
 from kennel.rules.configuration import Configuration
 from kennel.rules.outcome import Finding
@@ -36,7 +37,8 @@ class CustomRule(Steps):
 
     def __init__(self, configuration: Configuration, folder: Path) -> None:
         self._name, self._folder = configuration.rule, folder
-        self._class = load(Path(configuration.source), configuration.rule)
+        self._source = Path(configuration.source)
+        self._class = load(self._source, configuration.rule)
         self._parameters = configuration.parameters
         self._rule: Any = None
 
@@ -55,8 +57,10 @@ class CustomRule(Steps):
             self._rule.invoke(step.number)
         except (StepUnavailable, TensorUnavailable, TensorUnavailableForStep):
             return Verdict()
-        except RuleEvaluationConditionMet as met:
-            return Verdict(1, (self._finding(met, step),))
+        except RuleEvaluationConditionMet:
+            return Verdict(1, (self._finding(step),))
+        except Exception as error:
+            raise RuleError(f"{_where(error, self._source)} at {step}: {_said(error)}") from error
         return Verdict(1)
 
     def details(self) -> dict[str, Any]:
@@ -64,15 +68,9 @@ class CustomRule(Steps):
         report = getattr(self._rule, "report", {})
         return dict(report.get("Details", {})) if isinstance(report, Mapping) else {}
 
-    def _finding(self, met: Exception, step: Step) -> Finding:
-        return Finding(
-            self._name,
-            f"its condition is met at step {step.training}: {met}",
-            "the rule's author knows what to do",
-            1.0,
-            0.0,
-            step.training,
-        )
+    def _finding(self, step: Step) -> Finding:
+        at = f" in {step}" if step.mode == EVAL else ""
+        return Finding(self._name, f"its condition is met{at}", "", 1.0, 0.0, step.training)
 
 
 def load(source: Path, name: str) -> type[Any]:
@@ -104,8 +102,22 @@ def _module(source: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise RuleError(f"{source} cannot be run: {type(error).__name__}: {error}") from error
+        raise RuleError(f"{_where(error, source)} cannot be run: {_said(error)}") from error
     return module
+
+
+def _where(error: Exception, source: Path) -> str:
+    """Return the line of the user's file that an error came from, e.g. ``mine.py:12``."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(source)
+    ]
+    return f"{source.name}:{lines[-1]}" if lines else source.name
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _made(rule: type[Any], folder: Path, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 - theirs

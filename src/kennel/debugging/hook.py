@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from kennel.debugging import collections, hook_statistics
+from kennel.debugging import about, collections, hook_statistics
+from kennel.debugging.about import About
 from kennel.debugging.collections import (
     ACTIVITY,
     EPOCHS,
@@ -70,6 +71,7 @@ class Recorder:
         say: Told of a failure.
         scale: What the loss was multiplied by before the backward (GradScaler.get_scale).
         aside: Entered for what is done within the module's forward.
+        of: What is trained, which is left beside the tensors.
     """
 
     def __init__(  # noqa: PLR0913 - what it is told of a training by name
@@ -81,6 +83,7 @@ class Recorder:
         say: Callable[[str], None] = print,
         scale: Callable[[], float] = lambda: 1.0,
         aside: Callable[[], AbstractContextManager[None]] = nullcontext,
+        of: About = about.NOTHING,
     ) -> None:
         self.folder = folder
         self.failure = ""  # why nothing more is saved
@@ -99,6 +102,8 @@ class Recorder:
             from kennel.debugging import hook_smdebug  # noqa: PLC0415 - takes a second, and speaks
 
             self._hook = hook_smdebug.made(saving.document, folder)
+            if of != about.NOTHING:
+                about.write(folder, of)
 
     def training(self, module: nn.Module, criterion: nn.Module) -> None:
         """Take note of what is trained."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kennel.debugging import about
 from kennel.debugging.custom import CustomRule
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import RULES
@@ -44,6 +45,7 @@ class Judged:
         self._findings: dict[str, Finding] = {}
         self._times: dict[str, int] = {}
         self._news: list[Finding] = []
+        self._about = about.NOTHING
         self._reason = ""
         self._is_done = False
         try:
@@ -73,6 +75,7 @@ class Judged:
         """Judge what the end tells; a second time it tells nothing."""
         if not self._is_done:
             self._is_done = True
+            self._about = trial.about
             self._take(lambda judge: judge.ended(trial))
 
     def news(self) -> list[Finding]:
@@ -112,6 +115,9 @@ class Judged:
             return
         try:
             verdict: Verdict = judging(self._judge)
+        except KennelError as error:
+            self._reason = str(error)
+            return
         except Exception as error:  # noqa: BLE001 - one rule's fault is not the others'
             self._reason = f"{type(error).__name__}: {error}"
             return
@@ -140,6 +146,9 @@ class Judged:
     def _why(self) -> str:
         if self._reason or self._datapoints or not self._is_done:
             return self._reason
+        lacking = self._judge.lacking(self._about) if self._judge else ""
+        if lacking:
+            return f"does not apply: {lacking}"
         rule = debugger.ALIASES.get(self.configuration.rule, self.configuration.rule)
         table = debugger.TABLES.get(rule)
         if table is None or self.configuration.source:

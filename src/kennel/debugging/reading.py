@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from kennel.debugging import statistics
+from kennel.debugging import about, statistics
 from kennel.debugging.reading_files import Files, Piece, Saved
 from kennel.debugging.statistics import PREFIX, Array
 
@@ -66,6 +66,11 @@ class Trial:
     def is_ended(self) -> bool:
         """Whether the training has said that there is no more to come."""
         return self._files.is_ended
+
+    @property
+    def about(self) -> about.About:
+        """What the training has said of itself, as it stands now."""
+        return about.read(self.folder)
 
     @property
     def workers(self) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from kennel.debugging.quiet import quiet
+
 Array = npt.NDArray[np.generic]
 
 MODES = {1: "TRAIN", 2: "EVAL", 3: "PREDICT", 4: "GLOBAL"}  # ModeKeys
@@ -116,10 +118,11 @@ def decoded(record: memoryview) -> Tensor:
     Raises:
         ValueError: It is torn, or holds no tensor.
     """
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # noqa: PLC0415 - smdebug takes its time
-    from smdebug.core.tfevent import event_file_reader  # noqa: PLC0415
-    from smdebug.core.tfevent.proto.event_pb2 import Event  # noqa: PLC0415
-    from smdebug.exceptions import SMDebugError  # noqa: PLC0415
+    with quiet():
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # noqa: PLC0415 - smdebug takes its time
+        from smdebug.core.tfevent import event_file_reader  # noqa: PLC0415
+        from smdebug.core.tfevent.proto.event_pb2 import Event  # noqa: PLC0415
+        from smdebug.exceptions import SMDebugError  # noqa: PLC0415
 
     event = Event()
     try:

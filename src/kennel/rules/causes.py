@@ -76,7 +76,7 @@ def told(
     """
     cause = next((each for each in causes if each.explains(rule, finding)), None)
     if cause is None:
-        return replace(finding, advice="; ".join((*doubts, finding.advice)))
+        return replace(finding, advice="; ".join(filter(None, (*doubts, finding.advice))))
     advice = f"a consequence of {cause.rule}: mend that first"
     return replace(finding, advice=advice, settings={})
 

@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 
 from kennel.contract import ContainerPaths
 from kennel.debugging import hook_config
+from kennel.debugging.about import About
 from kennel.debugging.hook import Reached, Recorder
 from kennel.debugging.hook_config import Pace, Saving
 from kennel.profiling.timeline import DEBUG
@@ -36,7 +37,6 @@ from kennel.training.observer import OFF, Observer, Off
 from kennel.training.prepare import Job
 from kennel.training.reporting import or_say
 from kennel.training.stopping import Stop
-from kennel.training.values import shown
 
 if TYPE_CHECKING:
     from kennel.debugging.evaluator import Evaluator
@@ -188,7 +188,7 @@ class Debugger(Off):
         say(f"debugger: {len(broken)} of {len(outcomes)} rules have found something{said}")
 
     def _tell(self, rules: "Evaluator") -> None:
-        """Print what is new, of each rule the first few findings alone: the report has them all."""
+        """Print what is new, of each rule the worst few alone: the report has them all."""
         for configuration, finding in rules.news():
             self._told[configuration.name] += 1
             if self._told[configuration.name] <= TOLD:
@@ -226,11 +226,18 @@ def start(paths: ContainerPaths, job: Job, state: State, stage: Stage, stop: Sto
         say=say,
         scale=state.scaler.get_scale,
         aside=partial(stage.observer.phase, DEBUG),
+        of=_about(job, state),
     )
     rules = None if group.rank or not chosen.debug else _rules(chosen, folder)
     if not recorder.failure:
         say(f"debugger: saves {', '.join(saving.names) or 'losses'} in {folder}")
     return Debugger(recorder, rules, paths.debug, stop)
+
+
+def _about(job: Job, state: State) -> About:
+    """Return what findings call classes by, and which rules have an object."""
+    layers = frozenset(type(module).__name__ for module in state.model.modules())
+    return About(tuple(job.data.class_names), layers)
 
 
 def _folder(paths: ContainerPaths, saving: Saving) -> Path:
@@ -265,8 +272,7 @@ def _rules(chosen: Hyperparameters, folder: Path) -> "Evaluator | None":
     from kennel.debugging.evaluator import Evaluator  # noqa: PLC0415 - only where it is wanted
 
     asked = debugger.asked(chosen.debug_rules)
-    texts = {name: shown(value) for name, value in chosen.to_dict().items()}
-    return Evaluator(folder, [_stopping(each, chosen) for each in asked], texts)
+    return Evaluator(folder, [_stopping(each, chosen) for each in asked], chosen.texts())
 
 
 def _stopping(configuration: Configuration, chosen: Hyperparameters) -> Configuration:

@@ -173,9 +173,13 @@ class Hyperparameters:
         """Return name → value, the names as a request spells them."""
         return {name(spec): getattr(self, spec.name) for spec in fields(self)}
 
+    def texts(self) -> dict[str, str]:
+        """Return name → text, as a request has them."""
+        return {key: shown(value) for key, value in self.to_dict().items()}
+
     def __str__(self) -> str:
         """Say them all on one line, e.g. ``model=resnet18 weights=auto …``."""
-        return " ".join(f"{key}={shown(value)}" for key, value in self.to_dict().items())
+        return " ".join(f"{key}={text}" for key, text in self.texts().items())
 
 
 @dataclass(frozen=True)

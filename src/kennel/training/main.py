@@ -15,6 +15,7 @@ from torch import nn
 from kennel.contract import ContainerPaths
 from kennel.errors import JobError
 from kennel.profiling.timeline import CHECKPOINT, DEBUG, EVALUATION, EXPORT, INITIALISATION
+from kennel.rules import doubts
 from kennel.training import (
     channels,
     config,
@@ -61,6 +62,8 @@ def main(paths: ContainerPaths, stop: Stop, group: Group = ALONE) -> None:
     """
     chosen = parse(config.hyperparameters(paths))
     say(f"hyperparameters: {chosen}")
+    for doubt in doubts.of(chosen.texts()):
+        say(f"warning: {doubt}")
     profile = profiling.start(paths, chosen, group)
     end = End("failed")
     try:

@@ -21,7 +21,7 @@ Names, parameters and defaults are in kennel.rules.debugger, which needs no nump
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from kennel.debugging.rules.activations import DeadRelu, saturated
+from kennel.debugging.rules.activations import DeadRelu, saturated, unsaturable
 from kennel.debugging.rules.changes import Unchanged, UpdateRatio
 from kennel.debugging.rules.classes import Imbalance
 from kennel.debugging.rules.confusion import Confusion
@@ -29,7 +29,7 @@ from kennel.debugging.rules.fitting import Overfit, Overtraining
 from kennel.debugging.rules.initialisation import PoorInitialisation
 from kennel.debugging.rules.judge import Each, Judge, Setting, Values
 from kennel.debugging.rules.losses import NotDecreasing
-from kennel.debugging.rules.single import all_zero, exploding, vanishing, variance
+from kennel.debugging.rules.single import all_zero, exploding, unbounded, vanishing, variance
 from kennel.debugging.rules.stalled import Stalled
 
 RULES: Mapping[str, Callable[[Values, Setting], Judge]] = {
@@ -41,10 +41,10 @@ RULES: Mapping[str, Callable[[Values, Setting], Judge]] = {
     "Overtraining": Overtraining,
     "AllZero": partial(Each, all_zero),
     "DeadRelu": DeadRelu,
-    "SaturatedActivation": partial(Each, saturated),
+    "SaturatedActivation": partial(Each, saturated, lacking=unsaturable),
     "UnchangedTensor": Unchanged,
     "WeightUpdateRatio": UpdateRatio,
-    "TensorVariance": partial(Each, variance),
+    "TensorVariance": partial(Each, variance, lacking=unbounded),
     "ClassImbalance": Imbalance,
     "Confusion": Confusion,
     "StalledTrainingRule": Stalled,

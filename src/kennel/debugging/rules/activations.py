@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from kennel.debugging.about import About
 from kennel.debugging.collections import ACTIVITY
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
@@ -15,6 +16,8 @@ from kennel.rules.outcome import Finding
 ALL = 100.0
 DEAD_RELUS = debugger.default("DeadRelu", "tensor_regex")
 SATURATING = ("tanh_input", "sigmoid_input")
+RELUS = ("ReLU", "ReLU6", "LeakyReLU", "PReLU", "RReLU")
+SIGMOIDS = ("Sigmoid", "Tanh")
 PICTURES = 64  # over which a ReLU that is dead puts out nothing
 
 
@@ -57,6 +60,10 @@ class DeadRelu(Steps):
                 findings.append(self._finding(name, dead, step))
         return Verdict(judged, tuple(findings))
 
+    def lacking(self, about: About) -> str:
+        """Say that the model has no ReLU."""
+        return "this model has no ReLU" if about.lacks(RELUS) else ""
+
     def _finding(self, name: str, dead: float, step: Step) -> Finding:
         return Finding(
             name,
@@ -94,6 +101,11 @@ def saturated(trial: Trial, step: Step, values: Values, _: Setting) -> Verdict:
         if stuck > values["threshold_layer"]:
             findings.append(_saturation(name, kind, stuck, values["threshold_layer"], step))
     return Verdict(judged, tuple(findings))
+
+
+def unsaturable(_: Values, about: About) -> str:
+    """Say that the model has nothing that could saturate."""
+    return "this model has no sigmoid or tanh layers" if about.lacks(SIGMOIDS) else ""
 
 
 def activity(trial: Trial, name: str, step: int) -> Numbers | None:

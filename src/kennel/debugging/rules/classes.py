@@ -49,7 +49,7 @@ class Imbalance(Steps):
             self._last.add(
                 step, numbers(labels), classes(predicted, is_many=self._values["argmax"])
             )
-        return Verdict(labels.size, self._unbalanced(step))
+        return Verdict(labels.size, self._unbalanced(step, trial))
 
     def ended(self, trial: Trial) -> Verdict:
         """Judge the last evaluation's predictions."""
@@ -61,12 +61,12 @@ class Imbalance(Steps):
         rows = rows_of(pairs)
         threshold = self._values["threshold_misprediction"]
         missed = {label: row.total() - row[label] for label, row in rows.items()}
-        step = last_training(trial)
+        step, about = last_training(trial), trial.about
         return Verdict(
             0,
             tuple(
                 Finding(
-                    f"class {label}",
+                    f"class {about.named(label)}",
                     f"{100 * count / rows[label].total():.3g} % of its {rows[label].total()}"
                     " pictures are taken for others",
                     self._advice(label),
@@ -100,7 +100,7 @@ class Imbalance(Steps):
         if step.mode != EVAL or not self._is_trained:
             self._counts.update(labels.tolist())
 
-    def _unbalanced(self, step: Step) -> tuple[Finding, ...]:
+    def _unbalanced(self, step: Step, trial: Trial) -> tuple[Finding, ...]:
         threshold = self._values["threshold_imbalance"]
         if self._counts.total() < self._values["samples"]:
             return ()
@@ -109,9 +109,10 @@ class Imbalance(Steps):
         ratio = most / least
         if ratio <= threshold:
             return ()
+        about = trial.about
         finding = Finding(
-            f"class {smallest}",
-            f"was seen {least} times, class {largest} {most} times: {ratio:.3g} to 1",
+            f"class {about.named(smallest)}",
+            f"was seen {least} times, class {about.named(largest)} {most} times: {ratio:.3g} to 1",
             "weight the loss by class, draw rare classes more often, or add pictures of them",
             ratio,
             threshold,

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+from kennel.debugging.about import About
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules.judge import EVAL, NOTHING, TRAIN, Setting, Step, Steps, Values, Verdict
 from kennel.debugging.rules.pairs import (
@@ -57,7 +58,7 @@ class Confusion(Steps):
         is_general = 2 * len(missed) > len(rows)
         findings = []
         for label, row in sorted(rows.items()):
-            findings += self._of(label, row, step, advice if is_general else "")
+            findings += self._of(label, row, step, advice if is_general else "", trial.about)
         return Verdict(0, tuple(findings))
 
     def details(self) -> dict[str, Any]:
@@ -72,7 +73,10 @@ class Confusion(Steps):
     def _is_missed(self, label: int, row: Counter[int]) -> bool:
         return bool(interval(row[label], row.total())[1] < self._values["min_diag"])
 
-    def _of(self, label: int, row: Counter[int], step: int, general: str) -> list[Finding]:
+    def _of(
+        self, label: int, row: Counter[int], step: int, general: str, about: About
+    ) -> list[Finding]:
+        name = about.named(label)
         total = row.total()
         least, most = self._values["min_diag"], self._values["max_off_diag"]
         right = row[label] / total
@@ -82,15 +86,16 @@ class Confusion(Steps):
                 "look at the pictures of it that are missed: wrong labels, too few, too alike"
             )
             problem = f"{100 * right:.3g} % of its {total} pictures are recognised"
-            findings.append(Finding(f"class {label}", problem, advice, right, least, step))
+            findings.append(Finding(f"class {name}", problem, advice, right, least, step))
         for other, count in sorted(row.items()):
             share = count / total
             if other == label or interval(count, total)[0] <= most:
                 continue
             findings.append(
                 Finding(
-                    f"class {label} as {other}",
-                    f"{100 * share:.3g} % of the pictures of class {label} are taken for {other}",
+                    f"class {name} as {about.named(other)}",
+                    f"{100 * share:.3g} % of the pictures of class {name} are taken for"
+                    f" {about.named(other)}",
                     general
                     or "look at both for wrong labels; more pictures of them, or larger ones",
                     share,

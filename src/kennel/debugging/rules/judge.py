@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kennel.debugging.about import About
 from kennel.debugging.reading import Trial
 from kennel.rules.outcome import Finding
 
@@ -70,6 +71,10 @@ class Judge(Protocol):
         """Return the rule's own figures, for its report; what JSON can hold."""
         ...
 
+    def lacking(self, about: About) -> str:
+        """Say what the model or the request lacks, without which there is nothing to judge."""
+        ...
+
 
 class Steps:
     """A judge for whom each step stands alone, and the end says nothing. Others derive from it."""
@@ -86,18 +91,30 @@ class Steps:
         """Return nothing beside the findings."""
         return {}
 
+    def lacking(self, about: About) -> str:  # noqa: ARG002 - every model has what is looked at
+        """Say nothing."""
+        return ""
+
 
 class Each(Steps):
     """A judge that is a pure function of a trial and a step."""
 
     def __init__(
-        self, judge: Callable[[Trial, Step, Values, Setting], Verdict], values: Values, run: Setting
+        self,
+        judge: Callable[[Trial, Step, Values, Setting], Verdict],
+        values: Values,
+        run: Setting,
+        lacking: Callable[[Values, About], str] = lambda _values, _about: "",
     ) -> None:
-        self._judge, self._values, self._run = judge, values, run
+        self._judge, self._values, self._run, self._lacking = judge, values, run, lacking
 
     def at(self, trial: Trial, step: Step) -> Verdict:
         """Judge a step."""
         return self._judge(trial, step, self._values, self._run)
+
+    def lacking(self, about: About) -> str:
+        """Say what the model or the request lacks."""
+        return self._lacking(self._values, about)
 
 
 def finite(value: float) -> float:

@@ -2,6 +2,7 @@
 
 import math
 
+from kennel.debugging.about import About
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
 from kennel.debugging.rules.advice import higher, joined, lower
@@ -104,6 +105,12 @@ def variance(trial: Trial, step: Step, values: Values, run: Setting) -> Verdict:
             problem = f"variance is {value:.3g}, below {low:g}"
             findings.append(Finding(name, problem, advice, value, low, step.training))
     return Verdict(len(found), tuple(findings))
+
+
+def unbounded(values: Values, _: About) -> str:
+    """Say that no bound was given."""
+    given = (_bound(values[name]) for name in ("min_threshold", "max_threshold"))
+    return "no threshold is set" if all(bound is None for bound in given) else ""
 
 
 def _numbers(trial: Trial, step: Step, names: tuple[str, ...], statistic: str) -> dict[str, float]:
