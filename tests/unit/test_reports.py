@@ -13,14 +13,17 @@ import pytest
 
 from kennel.pages.markup import VOID
 from kennel.profiling.evidence import Evidence
-from kennel.profiling.timeline import Span, Step, Timeline
+from kennel.profiling.timeline import PHASES, Span, Step, Timeline
 from kennel.reports import comparison, debugger, profiler, writing
-from kennel.reports.phases import shares_over_time
+from kennel.reports.curves import limits
+from kennel.reports.findings import row
+from kennel.reports.phases import look, shares_over_time
 from kennel.reports.series import Drawn, by_layer, extremes
 from kennel.rules.outcome import ISSUES, NO_ISSUES, Finding, Outcome
 
 MOST_BYTES = 3_000_000
 REFERENCES = {"src", "href", "srcset", "action", "data", "poster", "background", "formaction"}
+BESIDE = {"../profiler-output/profiler-report.html", "../debug-output/debugger-report.html"}
 HOSTILE = "</title></style></script><script>alert(1)</script>\"'><img src=//x onerror=alert(1)>"
 
 
@@ -105,7 +108,7 @@ def test_any_evidence_makes_pages(left_run, part):
     for page in [*pages(run), *pages(run, whole), *pages(whole, run)]:
         assert len(page.ids) == len(set(page.ids))
         local = {each for each in page.references if not each.startswith("data:image/svg+xml,")}
-        assert local <= {f"#{name}" for name in page.ids}
+        assert local - BESIDE <= {f"#{name}" for name in page.ids}
         assert page.headings
 
 
@@ -323,7 +326,7 @@ def test_two_thousand_layers_are_shown(left_run):
     assert len(text.encode()) < MOST_BYTES
     assert "Each row has the strangest values of 17 layers" in text
     assert "8 layers, those furthest from the others first" in text
-    assert "112 layers nearer to the others; 1880 still nearer are left out" in text
+    assert "992 layers nearer to the others; 1000 still nearer are left out" in text
 
 
 def test_two_runs_are_told_apart(left_run):
@@ -395,7 +398,7 @@ def test_pages_are_written_for_what_there_is_evidence_of(left_run):
         whole.profile / "profiler-report.html",
         whole.debug / "debugger-report.html",
     ]
-    assert "<title>Training of w</title>" in (whole.debug / "debugger-report.html").read_text()
+    assert "<title>Debugger report: w</title>" in (whole.debug / "debugger-report.html").read_text()
 
 
 def test_torn_evidence_makes_a_page(left_run):
@@ -550,3 +553,129 @@ def test_layers_are_called_as_in_the_model(left_run, names, expected):
     (run.debug / "series.json").write_text(json.dumps({"gradient_norms": norms}))
 
     assert list(Drawn.read(run.debug).gradient_norms) == (expected or names)
+
+
+def test_a_run_that_died_says_so_first(left_run):
+    """
+    On both pages, with its reason and before any advice; no figure tells what it might save.
+    """
+    run = left_run().whole().with_run(ended="failed: lr=100: the first loss is nan")
+    profile, debug, _ = pages(run)
+
+    for page in (profile, debug):
+        assert "It failed: lr=100: the first loss is nan." in page.text
+    assert profile.headings[0] == "It did not come to its end"
+    assert "may be saved" not in profile.text
+    assert profile.text.index("It failed") < profile.text.index("loop waits 40 %")
+    assert "may be saved" in pages(left_run("whole").whole())[0].text
+
+
+def test_a_comparison_says_first_which_run_failed(left_run):
+    """
+    Or diverged; neither is the faster one then.
+    """
+    fine = left_run("fine").whole()
+    dead = left_run("dead").whole().with_run(ended="failed")
+    lost = left_run("lost").whole()
+    document = json.loads((lost.debug / "series.json").read_text())
+    document["losses"]["train"][-1][1] = None
+    (lost.debug / "series.json").write_text(json.dumps(document))
+    against = [pages(fine, other)[2].text for other in (fine, dead, lost)]
+
+    assert "times as many pictures a second" in against[0]
+    assert "B did not come to its end. It failed." in against[1]
+    assert "B diverged: its loss is no number at its end." in against[2]
+    assert not any("times as many pictures a second" in text for text in against[1:])
+
+
+def test_advice_is_given_once_for_all_that_it_is_for(left_run):
+    """
+    With a row for each tensor: eight that are seen, the others folded.
+    """
+    page = pages(left_run().with_debug_rules())[1]
+
+    assert page.text.count("Add BatchNorm, or ReLU instead of sigmoid.") == 2  # and in the verdict
+    for i in range(12):
+        assert f"gradient/layer{i}.weight" in page.text
+    assert "8 findings, the worst first" in page.text
+    assert "4 more" in page.text
+    assert "Found 31 times; the worst are kept." in page.text
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, sys.float_info.max])
+def test_what_is_no_number_is_not_shown_as_one(value):
+    """
+    Nor is the largest float, which stood for it.
+    """
+    finding = Finding("loss", "holds NaN", "", value, 0.0)
+
+    assert "no number" in str(row(Outcome("x", "x", ISSUES, {}, 1, 1, (finding,)), ""))
+
+
+def test_each_phase_has_a_colour_of_its_own():
+    """
+    In one bar no two are taken for each other.
+    """
+    colours = [look(name) for name in PHASES]
+
+    assert len(set(colours)) == len(PHASES)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ["conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.weight",
+         "layer1.0.conv2.weight", "layer1.0.bn2.weight", "layer1.0.downsample.0.weight",
+         "layer2.0.conv1.weight", "fc.weight"],
+        ["conv1.0.weight", "stage2.0.weight", "stage10.0.weight", "fc.weight"],
+        ["features.2.weight", "features.10.weight", "classifier.1.weight"],
+    ],
+)  # fmt: skip
+def test_layers_go_from_the_input_to_the_output(layers):
+    """
+    A convolution before the norm of the same number, blocks by their numbers, the head last.
+    """
+    found = {f"Net_{name}": ((0.0, 1.0),) for name in sorted(layers)}
+
+    assert list(by_layer(found)) == layers
+
+
+def test_a_loss_that_falls_by_a_hundred_is_drawn_whole():
+    """
+    An axis of equal factors has room for the first steps; an explosion is still beyond the scale.
+    """
+    falling = [2.5 * 0.9**i for i in range(60)]
+
+    assert limits(falling) == (min(falling), 2.5)
+    assert limits([*falling, 1e20])[1] < 1e20
+
+
+def test_pages_lead_to_each_other(left_run):
+    """
+    Where both lie side by side; a page leads to none that is not there.
+    """
+    alone, both = left_run("alone").with_phases(), left_run("both").with_phases().with_series()
+
+    assert BESIDE.isdisjoint(pages(alone)[0].references)
+    assert "../debug-output/debugger-report.html" in pages(both)[0].references
+    assert "../profiler-output/profiler-report.html" in pages(both)[1].references
+
+
+def test_epochs_are_counted_from_one_and_traced_steps_are_told(left_run):
+    """
+    As the debugger's page counts them; a traced step is slow because it is traced.
+    """
+    run = left_run().with_phases(slow=(11,)).with_run()
+    page = pages(run)[0].text
+
+    assert re.search(r"\b11 [0-9.]+ m?s [0-9.]+ s 1 \w[^,]*, \d+ %, traced", page)
+    assert "steps are counted from 0, epochs from 1" in page
+
+
+def test_features_are_not_called_pictures_alone(left_run):
+    """
+    A head that is trained on features takes in far more a second than pictures can be read.
+    """
+    page = pages(left_run().with_phases().with_run(features=True))[0]
+
+    assert "pictures/s, as features in memory" in page.text

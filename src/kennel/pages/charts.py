@@ -17,8 +17,8 @@ from kennel.pages.scales import Scale
 
 # Classes c0 … c8 of the style sheet, from the worst to the best.
 COLOURS = 9
-# Classes k0 … k9, of what has no order: phases, devices, runs.
-KINDS = 10
+# Classes k0 … k15, of what has no order: phases, devices, runs.
+KINDS = 16
 # Shapes that the page's skeleton defines, by what they say.
 SHAPES = ("dot", "ring", "crown", "cross", "square", "up", "down")
 # The inner box of lines is as long and high as this; a line's corners are whole numbers in it.

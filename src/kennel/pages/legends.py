@@ -69,6 +69,11 @@ def marked(look: str, words: Content) -> Markup:
     return joined(swatch(look), words)
 
 
+def badge(look: str, words: Content) -> Markup:
+    """Return a few words behind a patch of their colour, always on one line with it."""
+    return element("span", marked(look, words), class_="badge")
+
+
 def names(entries: Iterable[tuple[Key, str, str]]) -> Markup:
     """
     Return names with their colours, each of which makes what it names stand out: by keys too.

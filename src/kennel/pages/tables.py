@@ -42,13 +42,19 @@ class Row:
 
 
 def table(
-    caption: str, columns: Sequence[Column], rows: Sequence[Row], *, ordered: tuple[int, str]
+    caption: str,
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    *,
+    ordered: tuple[int, str],
+    stacks: bool = False,
 ) -> Markup:
     """
     Return a table.
 
     Args:
         ordered: The column by which *rows* are in order, and ``ascending`` or ``descending``.
+        stacks: On a phone the cells of a row stand below each other, each with its heading.
     """
     by, direction = ordered
     head = (
@@ -67,8 +73,8 @@ def table(
             "table",
             element("caption", caption),
             element("thead", element("tr", head)),
-            element("tbody", (line(row, columns) for row in rows)),
-            class_="sortable",
+            element("tbody", (line(row, columns, stacks=stacks) for row in rows)),
+            class_="sortable stacks" if stacks else "sortable",
         ),
     )
 
@@ -78,7 +84,7 @@ def scrolled(name: str, content: Markup) -> Markup:
     return element("div", content, class_="scroll", role="region", aria_label=name, tabindex=0)
 
 
-def line(row: Row, columns: Sequence[Column]) -> Markup:
+def line(row: Row, columns: Sequence[Column], *, stacks: bool = False) -> Markup:
     """Return one row."""
     return element(
         "tr",
@@ -88,6 +94,7 @@ def line(row: Row, columns: Sequence[Column]) -> Markup:
                 cell.content,
                 class_=None if column.numeric else "words",
                 data_by=sort_key(cell, numeric=column.numeric),
+                data_name=column.heading if stacks else None,
             )
             for cell, column in zip(row.cells, columns, strict=True)
         ),

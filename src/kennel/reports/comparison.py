@@ -54,7 +54,8 @@ def html(runs: Sequence[tuple[str, Path]]) -> str:
 
 def answer(a: Side, b: Side) -> Markup:
     """Return what a reader came for."""
-    faster = ratio(a, b)
+    is_fair = all(side.is_whole and not side.is_lost for side in (a, b))
+    faster = ratio(a, b) if is_fair else None
     said = list(verdict(a, b))
     return section(
         "The difference",

@@ -21,6 +21,8 @@ PLACES = 240
 DOTTED = 60  # epochs; more would be a line of dots
 ENOUGH = 8  # values, to call one of them wild
 FAR = 6.0  # widths of the middle half beyond it: what is worse is off the scale
+ROOM = 1e4  # times the least: so much an axis of equal factors has room for
+LEAST = 1e-4  # what is less is as good as nothing
 WIDE = 100.0  # times the least: from there on equal factors show more
 
 
@@ -52,8 +54,8 @@ def losses(found: Drawn) -> list[Curve]:
     by_step = [epoch for epoch in found.epochs if epoch.step is not None]
     measured = of_epochs(by_step, "valid_loss", by_step=True)
     curves = [
-        Curve("training, each saved step", found.losses.get("train", ()), "k0", "loss-train", True),  # noqa: FBT003 - is_dense
-        Curve("training, each epoch", of_epochs(by_step, "train_loss", by_step=True), "k5", "e"),
+        Curve("training, each saved step", found.losses.get("train", ()), "k9", "loss-train", True),  # noqa: FBT003 - is_dense
+        Curve("training, each epoch", of_epochs(by_step, "train_loss", by_step=True), "k0", "e"),
     ]
     if measured:
         curves.append(Curve("validation, each epoch", measured, "k1", "loss-valid"))
@@ -68,7 +70,7 @@ def losses(found: Drawn) -> list[Curve]:
 def accuracies(found: Drawn) -> list[Curve]:
     """Return the accuracies over the epochs."""
     curves = [
-        Curve("training", of_epochs(found.epochs, "train_accuracy"), "k5", "acc-train"),
+        Curve("training", of_epochs(found.epochs, "train_accuracy"), "k0", "acc-train"),
         Curve("validation", of_epochs(found.epochs, "valid_accuracy"), "k1", "acc-valid"),
     ]
     return [curve for curve in curves if curve.points]
@@ -123,7 +125,7 @@ def chart(
 def limits(values: Sequence[float]) -> tuple[float, float]:
     """Return the ends of the axis; a few wild values do not stretch it."""
     low, high = min(values), max(values)
-    if len(values) >= ENOUGH:
+    if len(values) >= ENOUGH and (low < 0 or high > max(low, LEAST) * ROOM):
         lower, _, upper = quantiles(values, n=4)
         high = min(high, upper + FAR * (upper - lower)) if upper > lower else high
     return low, high

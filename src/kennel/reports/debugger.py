@@ -12,7 +12,8 @@ from kennel.pages.markup import Content, Markup, element
 from kennel.pages.page import drawn, page, section
 from kennel.pages.tables import facts, listing
 from kennel.pages.words import amount, counted, listed, number, percent
-from kennel.reports import curves, layers, saved
+from kennel.profiling import run as runs
+from kennel.reports import beside, curves, endings, layers, saved
 from kennel.reports.findings import ended, findings, is_untold, named, ranked, rules, when
 from kennel.reports.saved import Saved
 from kennel.reports.series import Drawn
@@ -20,7 +21,7 @@ from kennel.rules import causes, keeping
 from kennel.rules.debugger import TABLES
 from kennel.rules.outcome import ISSUES, Outcome
 
-DEBUG_OUTPUT, RULES, TENSORS = "debug-output", "rules", "tensors"
+RULES, TENSORS = "rules", "tensors"
 ABOUT = {name: table.help for name, table in TABLES.items()}
 FIRST = 4  # rules that the verdict speaks of
 NORMS = (
@@ -41,19 +42,33 @@ def html(folder: Path, *, title: str) -> str:
         folder: The run's output data, unpacked: it has ``debug-output``.
         title: What the run is called.
     """
-    output = folder / DEBUG_OUTPUT
+    output = folder / beside.DEBUG_OUTPUT
     return rendered(
-        keeping.read(output / RULES), Drawn.read(output), saved.read(output / TENSORS), title=title
+        keeping.read(output / RULES),
+        Drawn.read(output),
+        saved.read(output / TENSORS),
+        title=title,
+        ended=runs.read(folder / beside.PROFILER_OUTPUT).ended,
+        other=beside.profiler(folder),
     )
 
 
-def rendered(outcomes: Sequence[Outcome], found: Drawn, kept: Saved | None, *, title: str) -> str:
+def rendered(  # noqa: PLR0913 - what a page is made of
+    outcomes: Sequence[Outcome],
+    found: Drawn,
+    kept: Saved | None,
+    *,
+    title: str,
+    ended: str | None = None,
+    other: Markup | None = None,
+) -> str:
     """Return the report of what was read."""
     return page(
-        f"Training of {title}",
-        element("h1", title),
+        f"Debugger report: {title}",
+        element("h1", f"Debugger report: {title}"),
         element("p", "What its saved tensors say of the training", class_="subtitle"),
-        verdict(outcomes, found),
+        other,
+        verdict(outcomes, found, ended),
         section("Rules", rules(outcomes, ABOUT), findings(outcomes)) if outcomes else None,
         drawn("How it learnt", learning(found)),
         drawn("Layers", *measures(found)),
@@ -61,7 +76,7 @@ def rendered(outcomes: Sequence[Outcome], found: Drawn, kept: Saved | None, *, t
     )
 
 
-def verdict(outcomes: Sequence[Outcome], found: Drawn) -> Markup:
+def verdict(outcomes: Sequence[Outcome], found: Drawn, ended: str | None = None) -> Markup:
     """Return what is wrong, and what to do about it."""
     wrong = sorted((each for each in outcomes if each.status == ISSUES), key=gravity)
     judged = [outcome for outcome in outcomes if not is_untold(outcome)]
@@ -72,12 +87,13 @@ def verdict(outcomes: Sequence[Outcome], found: Drawn) -> Markup:
             also(wrong[FIRST:]),
         ]
     elif judged:
-        heading = "Nothing is wrong"
+        heading = "Nothing is wrong" if endings.is_whole(ended) else "It did not come to its end"
         said = element("p", f"None of {counted(len(judged), 'rule')} found an issue.")
     else:
         heading = "Not judged"
         said = element("p", "No rule could judge this training.", class_="warning")
-    return section(heading, said, left_out(outcomes) if judged else None, outlook(found))
+    told = endings.told(ended)
+    return section(heading, told, said, left_out(outcomes) if judged else None, outlook(found))
 
 
 def gravity(outcome: Outcome) -> tuple[int, str]:

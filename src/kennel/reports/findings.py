@@ -2,28 +2,31 @@
 Rules and what they have found: a row for each rule, and the findings under it.
 """
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 
-from kennel.pages.legends import marked
+from kennel.pages.legends import badge
 from kennel.pages.markup import Content, Markup, element, joined
 from kennel.pages.page import folded
 from kennel.pages.tables import Cell, Column, Row, table
 from kennel.pages.words import counted, duration, fine, number
 from kennel.rules.outcome import ERROR, IN_PROGRESS, ISSUES, NO_ISSUES, STOPPED, Finding, Outcome
 
-NO_BREAK = "\u00a0"
-NAMED = 8  # findings of a rule; the others are counted
+NAMED = 8  # findings of a rule that are seen at once; the others are folded
+
+LARGEST = sys.float_info.max  # what JSON has been given for infinity and what is no number
 
 # How a rule came out → its words and the class of its colour, what matters most first.
 ISSUE, FAILED, UNTOLD, RUNNING, HALTED, FINE = (
     "issues found",
     "error",
-    "not judged",
+    "nothing to judge",
     "in progress",
     "stopped",
     "no issues",
 )
-LOOKS = {ISSUE: "bad", FAILED: "bad", UNTOLD: "k6", RUNNING: "k0", HALTED: "k9", FINE: "k2"}
+LOOKS = {ISSUE: "bad", FAILED: "bad", RUNNING: "k0", HALTED: "k6", FINE: "k2", UNTOLD: "k9"}
 
 
 def result(outcome: Outcome) -> str:
@@ -72,14 +75,14 @@ def rules(outcomes: Sequence[Outcome], about: Mapping[str, str]) -> Markup:
         Column("Judged", numeric=True),
     ]
     rows = [row(outcome, about.get(outcome.rule, "")) for outcome in ranked(outcomes)]
-    return table(counted(len(rows), "rule"), columns, rows, ordered=(1, "none"))
+    return table(counted(len(rows), "rule"), columns, rows, ordered=(1, "none"), stacks=True)
 
 
 def row(outcome: Outcome, about: str) -> Row:
     """Return a rule's row; what it found is its worst finding's."""
     worst = outcome.findings[0] if outcome.findings else None
     word = result(outcome)
-    given = [f"{name} = {text}" for name, text in outcome.parameters.items() if text]
+    given = [f"{name} = {text or 'not set'}" for name, text in outcome.parameters.items()]
     return Row(
         [
             Cell(
@@ -90,7 +93,7 @@ def row(outcome: Outcome, about: str) -> Row:
                 ],
                 outcome.name,
             ),
-            Cell(marked(LOOKS.get(word, "k9"), word.replace(" ", NO_BREAK)), str(order(outcome))),
+            Cell(badge(LOOKS.get(word, "k9"), word), str(order(outcome))),
             value(worst.value if worst else None),
             value(worst.threshold if worst else None),
             Cell(f"{outcome.violations:,}", outcome.violations),
@@ -108,7 +111,11 @@ def named(outcome: Outcome) -> str:
 
 def value(found: float | None) -> Cell:
     """Return the cell of a value or of a threshold."""
-    return Cell(None, None) if found is None else Cell(number(found, 3), found)
+    if found is None:
+        return Cell(element("span", "-", class_="nothing"), None)
+    if not isfinite(found) or abs(found) >= LARGEST:
+        return Cell("no number", None)
+    return Cell(number(found, 3), found)
 
 
 def findings(outcomes: Sequence[Outcome]) -> list[Markup]:
@@ -121,12 +128,64 @@ def findings(outcomes: Sequence[Outcome]) -> list[Markup]:
 
 
 def listed(outcome: Outcome) -> Markup:
-    """Return a rule's findings, the worst first."""
-    kept = outcome.findings[:NAMED]
-    left = max(len(outcome.findings), outcome.violations) - len(kept)
+    """Return a rule's findings, the worst first: those with the same advice as one table."""
+    by_advice: dict[str, list[Finding]] = {}
+    for finding in outcome.findings:
+        by_advice.setdefault(finding.advice, []).append(finding)
+    groups = list(by_advice.values())
+    seen, others = groups[:NAMED], groups[NAMED:]
+    left = outcome.violations - len(outcome.findings)
     return joined(
-        element("ul", (element("li", sentence(finding)) for finding in kept)),
-        element("p", f"And {left:,} more like these.", class_="note") if left > 0 else None,
+        *(group(each) for each in seen),
+        folded(f"{counted(len(others), 'piece')} of other advice", map(group, others))
+        if others
+        else None,
+        element(
+            "p", f"Found {counted(outcome.violations, 'time')}; the worst are kept.", class_="note"
+        )
+        if left > 0
+        else None,
+    )
+
+
+def group(found: Sequence[Finding]) -> Markup:
+    """Return findings with the same advice: the advice once, and a row for each."""
+    if len(found) == 1:
+        return element("ul", element("li", sentence(found[0])))
+    advice = element("p", ended(found[0].advice), class_="advice") if found[0].advice else None
+    return joined(advice, *tables(found))
+
+
+def tables(found: Sequence[Finding]) -> Iterator[Markup]:
+    """Yield the table of the worst, and that of the others, folded."""
+    has_cost = any(finding.cost_s for finding in found)
+    columns = [
+        Column("Where"),
+        Column("When"),
+        Column("Found", numeric=True),
+        *([Column("Cost", numeric=True)] if has_cost else []),
+        Column("What is wrong"),
+    ]
+    rows = [line(finding, has_cost=has_cost) for finding in found]
+    worst, others = rows[:NAMED], rows[NAMED:]
+    caption = counted(len(worst), "finding") + ", the worst first"
+    yield table(caption, columns, worst, ordered=(0, "none"), stacks=True)
+    if others:
+        more = f"{len(others):,} more"
+        yield folded(more, table(more, columns, others, ordered=(0, "none"), stacks=True))
+
+
+def line(finding: Finding, *, has_cost: bool) -> Row:
+    """Return a finding's row."""
+    cost = finding.cost_s
+    return Row(
+        [
+            Cell(element("strong", finding.subject), finding.subject),
+            Cell(when(finding).removeprefix(", ")),
+            value(finding.value),
+            *([Cell(duration(cost) if cost else None, cost or None)] if has_cost else []),
+            Cell(ended(finding.problem)),
+        ]
     )
 
 

@@ -27,7 +27,7 @@ CELLS = 120  # of a row
 STRIPES = 120  # rows; of more layers, several share one
 LINES = 6  # drawn one by one
 WORST = 8  # rows of the table that are seen at once
-TABLED = 120
+TABLED = 1000  # of more layers those nearest to the others are left out
 NOTHING = 1e-30  # what is less is nothing
 DECADES = 12.0  # that the colours span at most
 FAR = 1e9  # decades from the middle: what is no number
@@ -140,7 +140,7 @@ def overview(found: Measure) -> Markup:
             stripes,
         ),
         legend(number(found.low, 2), number(found.high, 2)),
-        f"{shared}From the input, above, to the output."
+        f"{shared}From the input, above, to the output, as the layers' names tell."
         + (" What is no number is red." if is_broken(found) else ""),
     )
 

@@ -17,24 +17,23 @@ from kennel.profiling import timeline as phase
 from kennel.profiling.timeline import Step, Timeline
 from kennel.reports.bins import edges, thinned
 
-# Phase → its words and the class of its colour. There are fewer colours than phases: those that
-# share one are never next to each other.
+# Phase → its words and the class of its colour, which no other has.
 LOOKS: Mapping[str, tuple[str, str]] = {
     phase.INITIALISATION: ("initialisation", "k8"),
-    phase.READING: ("reading the pictures first", "k6"),
+    phase.READING: ("reading the pictures first", "k13"),
     phase.FEATURES: ("computing features", "k7"),
     phase.DATA: ("waiting for data", "k1"),
     phase.COPY: ("copy to the device", "k6"),
     phase.FORWARD: ("forward", "k0"),
     phase.BACKWARD: ("backward", "k5"),
     phase.OPTIMIZER: ("optimizer", "k3"),
-    phase.METRICS: ("metrics", "k9"),
-    phase.EXCHANGE: ("waiting for other processes", "k1"),
+    phase.METRICS: ("metrics", "k14"),
+    phase.EXCHANGE: ("waiting for other processes", "k10"),
     phase.DEBUG: ("debugger", "k4"),
     phase.EVALUATION: ("evaluation", "k2"),
-    phase.CHECKPOINT: ("checkpoint", "k6"),
-    phase.EXPORT: ("export", "k7"),
-    phase.REPORT: ("report", "k7"),
+    phase.CHECKPOINT: ("checkpoint", "k12"),
+    phase.EXPORT: ("export", "k15"),
+    phase.REPORT: ("report", "k11"),
     phase.OTHER: ("other", "k9"),
 }
 # From the ground up: what trains, then what it waits for, then what is beside it.

@@ -13,14 +13,13 @@ from kennel.pages.tables import facts
 from kennel.profiling import judging
 from kennel.profiling.evidence import Evidence
 from kennel.profiling.rules import RULES
-from kennel.reports import phases, steps, utilisation, verdicts
+from kennel.reports import beside, phases, steps, utilisation, verdicts
 from kennel.reports.findings import findings, rules
 from kennel.reports.machine import described
 from kennel.reports.operator_table import operators
 from kennel.rules.outcome import Outcome
 
 ABOUT = {name: rule.help for name, rule in RULES.items()}
-PROFILER_OUTPUT = "profiler-output"
 
 
 def html(folder: Path, *, title: str) -> str:
@@ -31,16 +30,21 @@ def html(folder: Path, *, title: str) -> str:
         folder: The run's output data, unpacked: it has ``profiler-output``.
         title: What the run is called.
     """
-    output = folder / PROFILER_OUTPUT
-    return rendered(Evidence.read(output), judging.read(output), title=title)
+    output = folder / beside.PROFILER_OUTPUT
+    return rendered(
+        Evidence.read(output), judging.read(output), title=title, other=beside.debugger(folder)
+    )
 
 
-def rendered(evidence: Evidence, outcomes: tuple[Outcome, ...], *, title: str) -> str:
+def rendered(
+    evidence: Evidence, outcomes: tuple[Outcome, ...], *, title: str, other: Markup | None = None
+) -> str:
     """Return the report of what was read."""
     return page(
-        f"Profile of {title}",
-        element("h1", title),
+        f"Profiler report: {title}",
+        element("h1", f"Profiler report: {title}"),
         element("p", subtitle(evidence), class_="subtitle"),
+        other,
         verdicts.of_profile(outcomes, evidence),
         section("Rules", rules(outcomes, ABOUT), findings(outcomes)) if outcomes else None,
         where_it_went(evidence),
@@ -113,5 +117,5 @@ def the_steps(evidence: Evidence) -> Markup | None:
         "Steps",
         steps.figures(timeline),
         element("div", charts, class_="charts wide"),
-        steps.slowest_table(timeline),
+        steps.slowest_table(timeline, evidence.run),
     )

@@ -17,6 +17,8 @@ DRAWN = 200_000  # points of a kind of series, all together; of more, the extrem
 FEWEST = 60  # of one series
 
 DIGITS = re.compile(r"(\d+)")
+KINDS = (re.compile("conv|fc|linear"), re.compile("bn|gn|ln|norm"))  # of the same number
+LAST = 10**9  # the place of what has no number
 HEAD = re.compile(r"(?:^|[._/])(?:classifier|fc|heads?)\.")
 
 Points = tuple[tuple[float, float], ...]
@@ -79,11 +81,11 @@ def named(document: Any) -> dict[str, Points]:  # noqa: ANN401 - any JSON
 
 def by_layer(found: dict[str, Points]) -> dict[str, Points]:
     """Return layers in their order (where the document's is the alphabet's: by name), shortened."""
-    names = list(found)
-    if names == sorted(names):
-        names.sort(key=place)
-    model = model_of(names)
-    return {name.removeprefix(model): found[name] for name in names}
+    model = model_of(list(found))
+    names = {name.removeprefix(model): each for name, each in found.items()}
+    if list(found) != sorted(found):
+        return names
+    return {name: names[name] for name in sorted(names, key=place)}
 
 
 def model_of(layers: Sequence[str]) -> str:
@@ -96,11 +98,20 @@ def model_of(layers: Sequence[str]) -> str:
     return prefix if is_model and line else ""
 
 
-def place(layer: str) -> tuple[bool, list[tuple[int, str]]]:
-    """Return the place of a layer by its name: numbers as numbers, the head of a network last."""
-    parts = DIGITS.split(layer)
-    order = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-    return bool(HEAD.search(layer)), order
+def place(layer: str) -> tuple[bool, list[tuple[int, int, str]]]:
+    """
+    Return the place of a layer by its name, the head of a network last.
+
+    Numbers come before words, since they count blocks and operations across their kinds; of the
+    same number a convolution comes before the norm that is put to it: conv1, bn1, layer1, conv2.
+    """
+    parts = []
+    for part in layer.split("."):
+        number = DIGITS.search(part)
+        word = DIGITS.sub("", part)
+        kind = next((i for i, each in enumerate(KINDS) if each.fullmatch(word)), len(KINDS))
+        parts.append((int(number[1]) if number else LAST, kind, word))
+    return bool(HEAD.search(layer)), parts
 
 
 def points(pairs: Sequence[Any]) -> Points:

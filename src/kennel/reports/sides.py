@@ -12,11 +12,10 @@ from kennel.pages.words import duration, fine, number, percent
 from kennel.profiling import judging
 from kennel.profiling.evidence import Evidence
 from kennel.profiling.timeline import OTHER
-from kennel.reports import debugger
+from kennel.reports import beside, debugger, endings
 from kennel.reports.bins import quantile
 from kennel.reports.curves import of_epochs
 from kennel.reports.phases import means, words
-from kennel.reports.profiler import PROFILER_OUTPUT
 from kennel.reports.series import Drawn
 from kennel.reports.steps import durations
 from kennel.reports.verdicts import throughput
@@ -45,7 +44,7 @@ class Side:
     @classmethod
     def read(cls, letter: str, name: str, folder: Path) -> Self:
         """Read the output data of a run, unpacked."""
-        profile, debug = folder / PROFILER_OUTPUT, folder / debugger.DEBUG_OUTPUT
+        profile, debug = folder / beside.PROFILER_OUTPUT, folder / beside.DEBUG_OUTPUT
         outcomes = (*judging.read(profile), *keeping.read(debug / debugger.RULES))
         return cls(letter, name, Evidence.read(profile), outcomes, Drawn.read(debug))
 
@@ -53,6 +52,17 @@ class Side:
     def look(self) -> str:
         """The class of its colour."""
         return "k0" if self.letter == "A" else "k1"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it came to its end, as far as that is known."""
+        return endings.is_whole(self.evidence.run.ended)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its loss was no number at last."""
+        last = [points[-1][1] for points in self.drawn.losses.values()]
+        return any(not isfinite(value) for value in last)
 
     @property
     def is_profiled(self) -> bool:
@@ -89,11 +99,23 @@ def ratio(a: Side, b: Side) -> float | None:
 
 def verdict(a: Side, b: Side) -> Iterator[str]:
     """Yield what there is to say of two runs, a sentence each."""
+    yield from broken(a, b)
     faster = ratio(a, b)
     if faster is not None:
         yield speed(a, b, faster)
     yield from whole(a, b)
     yield from learnt(a, b)
+
+
+def broken(a: Side, b: Side) -> Iterator[str]:
+    """Say which of them did not come to its end, or learnt nothing: that counts before speed."""
+    for side in (a, b):
+        ended = side.evidence.run.ended
+        if ended and not side.is_whole:
+            said = endings.words(ended)
+            yield f"{side.letter} did not come to its end. {said}."
+        elif side.is_lost:
+            yield f"{side.letter} diverged: its loss is no number at its end."
 
 
 def speed(a: Side, b: Side, faster: float) -> str:

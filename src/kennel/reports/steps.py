@@ -12,6 +12,7 @@ from kennel.pages.markup import Markup
 from kennel.pages.scales import Scale, linear, logarithmic
 from kennel.pages.tables import Cell, Column, Row, facts, table
 from kennel.pages.words import counted, fine, number, percent
+from kennel.profiling.run import Run
 from kennel.profiling.timeline import Step, Timeline
 from kennel.reports.bins import binned, counts, edges, growing_edges, quantile
 from kennel.reports.phases import words
@@ -146,7 +147,7 @@ def most(step: Step) -> tuple[str, float]:
     return name, step.phases.get(name, 0.0) / (step.seconds or 1.0)
 
 
-def slowest_table(timeline: Timeline) -> Markup | None:
+def slowest_table(timeline: Timeline, run: Run) -> Markup | None:
     """Return the slowest steps and what each spent its time on."""
     slow = slowest(timeline)
     if not slow:
@@ -160,8 +161,8 @@ def slowest_table(timeline: Timeline) -> Markup | None:
                     Cell(step.number, step.number),
                     Cell(fine(step.seconds), step.seconds),
                     Cell(fine(step.start), step.start),
-                    Cell(step.epoch, step.epoch),
-                    Cell(f"{words(name)}, {percent(share)}"),
+                    Cell(step.epoch + 1, step.epoch + 1),
+                    Cell(f"{words(name)}, {percent(share)}{traced(step, run)}"),
                 ],
                 f"step-{step.number}",
             )
@@ -173,8 +174,15 @@ def slowest_table(timeline: Timeline) -> Markup | None:
         Column("Epoch", numeric=True),
         Column("Most of it"),
     ]
-    caption = "The slowest steps; steps and epochs are counted from 0"
+    caption = "The slowest steps; steps are counted from 0, epochs from 1"
     return table(caption, columns, rows, ordered=(1, "descending"))
+
+
+def traced(step: Step, run: Run) -> str:
+    """Say of a step that torch.profiler has seen that it has, which makes a step longer."""
+    first = run.traced_first
+    seen = first is not None and first <= step.number < first + (run.traced_steps or 0)
+    return ", traced" if seen else ""
 
 
 def figures(timeline: Timeline) -> Markup | None:

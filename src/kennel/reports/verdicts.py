@@ -11,6 +11,7 @@ from kennel.pages.words import counted, duration, percent
 from kennel.profiling import timeline as phase
 from kennel.profiling.evidence import Evidence
 from kennel.profiling.verdict import Waste, verdict
+from kennel.reports import endings
 from kennel.reports.findings import ended, is_untold
 from kennel.reports.phases import words
 from kennel.rules.outcome import Outcome
@@ -22,17 +23,21 @@ TRAINING = (phase.FORWARD, phase.BACKWARD, phase.OPTIMIZER)
 
 def of_profile(outcomes: Sequence[Outcome], evidence: Evidence) -> Markup:
     """Return the profiler's verdict."""
-    wastes = verdict(outcomes, evidence)
+    wastes, ended = verdict(outcomes, evidence), evidence.run.ended
     judged = [outcome for outcome in outcomes if not is_untold(outcome)]
     if wastes:
-        said: Content = [most(wastes[0]), changes(wastes[:FIRST]), more(len(wastes) - FIRST)]
+        first = most(wastes[0]) if endings.is_whole(ended) else None
+        said: Content = [first, changes(wastes[:FIRST]), more(len(wastes) - FIRST)]
         heading = "Little to change" if all(map(is_little, wastes)) else "What to change"
     elif judged:
         said, heading = element("p", nothing(len(judged), len(outcomes))), "Nothing to change"
     else:
         said = element("p", "No rule has judged this run.", class_="warning")
         heading = "Not judged"
-    return section(heading, said, facts(figures(evidence)))
+    if not endings.is_whole(ended):
+        heading = "It did not come to its end"
+        said = [element("p", "What follows is of the time until then.", class_="note"), said]
+    return section(heading, endings.told(ended), said, facts(figures(evidence)))
 
 
 def is_little(waste: Waste) -> bool:
@@ -102,7 +107,8 @@ def figures(evidence: Evidence) -> dict[str, Content]:
     if others[largest]:
         known["Most of the rest"] = f"{words(largest)}, {percent(others[largest] / whole)}"
     if rate := throughput(evidence):
-        known["Throughput"] = f"{rate:,.0f} pictures/s"
+        of = ", as features in memory" if evidence.run.features else ""
+        known["Throughput"] = f"{rate:,.0f} pictures/s{of}"
     return known
 
 

@@ -4,10 +4,10 @@ Write the pages that a run has evidence for, beside the evidence.
 
 from pathlib import Path
 
-from kennel.reports import debugger, profiler
+from kennel.reports import beside, debugger, profiler
 
-PROFILER, DEBUGGER = Path("profiler-output"), Path("debug-output")
-PROFILER_PAGE, DEBUGGER_PAGE = "profiler-report.html", "debugger-report.html"
+PROFILER, DEBUGGER = Path(beside.PROFILER_OUTPUT), Path(beside.DEBUG_OUTPUT)
+PROFILER_PAGE, DEBUGGER_PAGE = beside.PROFILER_PAGE, beside.DEBUGGER_PAGE
 
 
 def write(output_data: Path, name: str) -> list[Path]:
