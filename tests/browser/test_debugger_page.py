@@ -141,3 +141,42 @@ def test_what_is_folded_opens_by_a_key(browser, page):
     browser.press("Enter")
 
     assert browser.run("return document.querySelector('details').open")
+
+
+def test_a_phone_shows_each_cell_with_its_heading(browser, page):
+    """
+    Rules and findings stand below each other, nothing of them is out of the window, and what is
+    not there takes no room.
+    """
+    browser.open(page("whole"))
+    browser.size(400)
+    boxes = browser.run("""
+        const cells = [...document.querySelectorAll('table.stacks td:not(:first-child)')];
+        const seen = cells.filter((e) => e.checkVisibility() && e.offsetHeight);
+        return [
+            seen.length,
+            Math.max(...seen.map((e) => e.getBoundingClientRect().right)),
+            seen.filter((e) => e.textContent === '-').length,
+            getComputedStyle(seen[0], '::before').content,
+        ];
+    """)
+
+    assert boxes[0] > 20
+    assert boxes[1] <= 400
+    assert boxes[2] == 0
+    assert "Result" in boxes[3]
+
+
+@pytest.mark.parametrize("width", [360, 400, 800, 1200])
+def test_a_result_stands_on_one_line_with_its_colour(browser, page, width):
+    """
+    However narrow its column.
+    """
+    browser.open(page("whole"))
+    browser.size(width)
+    heights = browser.run("""
+        const line = (e) => e.getClientRects().length;
+        return [...document.querySelectorAll('td .badge')].map(line);
+    """)
+
+    assert set(heights) == {1}
