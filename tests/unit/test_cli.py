@@ -156,6 +156,18 @@ def test_a_dry_run_shows_precisely_what_is_sent(aws, capsys, valid_request):
 
 
 @pytest.mark.usefixtures("aws", "pictures")
+def test_a_frozen_backbone_of_random_numbers_is_warned_of_before_it_is_sent(capsys):
+    """
+    It is sent all the same; one with trained weights is not spoken of.
+    """
+    frozen = (*TRAIN, "--set", "freeze=true", "--dry-run", "--weights")
+    for weights in ("none", "imagenet"):
+        assert cli.main([*frozen, weights]) == 0
+        warned = "warning: weights=none with freeze=true" in capsys.readouterr().err
+        assert warned == (weights == "none")
+
+
+@pytest.mark.usefixtures("aws", "pictures")
 def test_a_dry_run_says_how_much_it_has_not_sent(capsys):
     """
     On standard error: what is on standard output stays for scripts, one document a line. Of

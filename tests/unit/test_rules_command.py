@@ -183,6 +183,7 @@ def test_every_rule_is_listed(capsys):
 
     assert "VanishingGradient: gradients have become so small" in text
     assert "threshold  1e-07  least mean" in text
+    assert "StalledTrainingRule or StalledTraining: nothing was saved" in text
     assert list(document["debugger"]) == list(debugger.TABLES)
     (stddev,) = [
         one for one in document["profiler"]["StepOutlier"]["parameters"] if one["name"] == "stddev"

@@ -129,3 +129,13 @@ def test_weights_that_are_not_finite_are_not_exported(lay_out, stop_after):
     with pytest.raises(HyperparameterError, match="the weights of the first epoch make no numbers"):
         main(paths, stop_after(looks))
     assert not list(paths.model.glob("*"))
+
+
+def test_a_frozen_backbone_of_random_numbers_is_warned_of(lay_out, capsys, stop_after):
+    """
+    At the start of the log; nobody is warned of a whole model that is trained from nothing.
+    """
+    for freeze in ("true", "false"):
+        main(lay_out(freeze, freeze=freeze), stop_after(1))
+        warned = "\nwarning: weights=none with freeze=true" in capsys.readouterr().out
+        assert warned == (freeze == "true")

@@ -24,7 +24,7 @@ from kennel.debugging.about import About
 from kennel.debugging.hook import Reached, Recorder
 from kennel.debugging.hook_config import Pace, Saving
 from kennel.profiling.timeline import DEBUG
-from kennel.rules import debugger, keeping
+from kennel.rules import causes, debugger, keeping
 from kennel.rules.configuration import Configuration
 from kennel.rules.outcome import ERROR, ISSUES, Finding, Outcome
 from kennel.training import config
@@ -183,7 +183,8 @@ class Debugger(Off):
         if self._recorder.failure:
             outcomes = doubted(outcomes, self._recorder.failure)
             keeping.write(self._output / RULES, outcomes)
-        broken = [f"{each.name} ({each.violations})" for each in outcomes if each.is_violated]
+        ordered = sorted(outcomes, key=lambda outcome: causes.place(outcome.rule))
+        broken = [f"{each.name} ({each.violations})" for each in ordered if each.is_violated]
         said = f": {', '.join(broken)}" if broken else ""
         say(f"debugger: {len(broken)} of {len(outcomes)} rules have found something{said}")
 
