@@ -50,6 +50,15 @@ def test_what_is_set_is_not_replaced(settings, left):
     assert set(local.stand_ins(settings)) == left
 
 
+def test_what_is_kept_comes_with_how_to_delete_it():
+    """
+    Nothing goes by itself; where there is nothing, nothing is to be done.
+    """
+    assert local.kept(0) == "0 B"
+    assert local.kept(2_000_000).startswith("2.0 MB, kept until you delete it: ")
+    assert "aws s3 rm --recursive s3://" in local.kept(1)
+
+
 @pytest.mark.parametrize(
     ("region", "left"),
     [

@@ -66,10 +66,18 @@ def status(args: argparse.Namespace) -> int:
     if args.json:
         show.result(json.dumps(about | {"bytes": size}, default=str))
     else:
-        about["size"] = show.size(size)
+        about["size"] = kept(size)
         rows = [(key.replace("_", " "), str(v)) for key, v in about.items() if v is not None]
         show.result(show.columns(rows))
     return 0 if found.running else 1
+
+
+def kept(size: int) -> str:
+    """Say how many bytes the state folder takes, and how to have some of them back."""
+    if not size:
+        return show.size(size)
+    command = "kennel local run -- aws s3 rm --recursive s3://BUCKET/PREFIX"
+    return f"{show.size(size)}, kept until you delete it: {hints.typed(command)}"
 
 
 def env(args: argparse.Namespace) -> int:
