@@ -159,7 +159,7 @@ def test_a_stopped_run_is_told_of_and_goes_on(tmp_path, dataset, entry):
 
 def test_a_failed_run_is_told_of(tmp_path, dataset, entry):
     """
-    The cause is that of the failure, and the page is there.
+    The cause is that of the failure; the page is there and says it too.
     """
     wild = {"model": "squeezenet1_1", "image-size": "64", "lr": "100"}
     paths = entry.lay_out(tmp_path, QUICK | PROFILE | wild, dataset)
@@ -167,9 +167,9 @@ def test_a_failed_run_is_told_of(tmp_path, dataset, entry):
     code, output = entry.run(paths)
 
     assert code == 1, output
-    assert paths.failure.read_text().startswith("HyperparameterError: training diverged")
-    assert run.read(paths.profile).ended == "failed"
-    assert (paths.profile / PAGE).exists()
+    assert paths.failure.read_text().startswith("DivergenceError: training diverged")
+    assert run.read(paths.profile).ended.startswith("failed: training diverged")
+    assert "It failed: training diverged" in (paths.profile / PAGE).read_text()
 
 
 def test_a_sampler_that_dies_is_said_and_the_run_goes_on(tmp_path, dataset, entry):

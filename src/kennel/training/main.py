@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from kennel.contract import ContainerPaths
-from kennel.errors import JobError
+from kennel.errors import JobError, KennelError
 from kennel.profiling.timeline import CHECKPOINT, DEBUG, EVALUATION, EXPORT, INITIALISATION
 from kennel.rules import doubts
 from kennel.training import (
@@ -68,6 +68,9 @@ def main(paths: ContainerPaths, stop: Stop, group: Group = ALONE) -> None:
     end = End("failed")
     try:
         end = _run(paths, chosen, stop, group, profile)
+    except KennelError as error:
+        end = End(f"failed: {error.problem}")  # for the pages: they are written before anyone else
+        raise
     finally:
         profile.close(end.how)
         if isinstance(profile, NotProfiled) and paths.debug.is_dir() and not group.rank:
@@ -80,7 +83,7 @@ def main(paths: ContainerPaths, stop: Stop, group: Group = ALONE) -> None:
 class End:
     """How a run has ended."""
 
-    how: str  # finished, early stopping, diverged, stopped, stopped by rule NAME, failed
+    how: str  # what run.json says: finished, early stopping, diverged, stopped, failed: REASON, …
     why: str = ""  # what a rule that has stopped it has found
 
 
