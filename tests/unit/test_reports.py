@@ -6,12 +6,14 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from kennel.pages.markup import VOID
+from kennel.profiling import run as profiled
 from kennel.profiling.evidence import Evidence
 from kennel.profiling.timeline import PHASES, Span, Step, Timeline
 from kennel.reports import comparison, debugger, profiler, writing
@@ -192,6 +194,20 @@ def test_the_verdict_stands_before_everything(left_run):
     assert "loop waits 40 % of the time" in first
     assert "17 s" in first
     assert "kennel train --set workers=3" in first
+
+
+def test_the_command_trains_the_job_again(left_run):
+    """
+    With its own data and settings, and what is to be changed, where its name is known.
+    """
+    run = left_run().whole()
+    profile = run.folder / "profiler-output"
+    described = profiled.read(profile)
+    profiled.write(profile, replace(described, job="kennel-1"))
+
+    text = profiler.html(run.folder, title="a run")
+
+    assert "kennel train --like kennel-1 --set workers=3" in text
 
 
 def test_what_costs_most_comes_first(left_run):

@@ -27,7 +27,11 @@ def of_profile(outcomes: Sequence[Outcome], evidence: Evidence) -> Markup:
     judged = [outcome for outcome in outcomes if not is_untold(outcome)]
     if wastes:
         first = most(wastes[0]) if endings.is_whole(ended) else None
-        said: Content = [first, changes(wastes[:FIRST]), more(len(wastes) - FIRST)]
+        said: Content = [
+            first,
+            changes(wastes[:FIRST], evidence.run.job),
+            more(len(wastes) - FIRST),
+        ]
         heading = "Little to change" if all(map(is_little, wastes)) else "What to change"
     elif judged:
         said, heading = element("p", nothing(len(judged), len(outcomes))), "Nothing to change"
@@ -57,14 +61,15 @@ def most(waste: Waste) -> Markup | None:
     )
 
 
-def changes(wastes: Sequence[Waste]) -> Markup:
+def changes(wastes: Sequence[Waste], job: str | None) -> Markup:
     """Return what is wrong and what to change, the worst first."""
-    return element("ol", (element("li", change(waste)) for waste in wastes), class_="changes")
+    return element("ol", (element("li", change(waste, job)) for waste in wastes), class_="changes")
 
 
-def change(waste: Waste) -> Content:
-    """Return one thing to change."""
+def change(waste: Waste, job: str | None) -> Content:
+    """Return one thing to change, with the command that trains *job* again with it."""
     cost = None
+    command = f"kennel train --like {job}" if job else "kennel train"
     if waste.cost_s:
         share = f", {percent(waste.share)} of the run" if waste.share is not None else ""
         cost = element("span", f" It costs about {duration(waste.cost_s)}{share}.", class_="cost")
@@ -73,7 +78,7 @@ def change(waste: Waste) -> Content:
         cost,
         " ",
         ended(waste.advice),
-        element("pre", element("code", f"kennel train {waste.options}")) if waste.options else None,
+        element("pre", element("code", f"{command} {waste.options}")) if waste.options else None,
     ]
 
 
