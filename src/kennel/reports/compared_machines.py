@@ -11,10 +11,10 @@ from kennel.pages.legends import names
 from kennel.pages.markup import Markup, element
 from kennel.pages.scales import elapsed, linear
 from kennel.pages.tables import Cell, Column, Row, table
-from kennel.reports import utilisation
+from kennel.reports import metrics, utilisation
 from kennel.reports.bins import binned, edges, quantile
+from kennel.reports.metrics import known
 from kennel.reports.sides import Side
-from kennel.reports.utilisation import known
 
 PLACES = 160
 
@@ -25,7 +25,7 @@ def machines(a: Side, b: Side) -> Iterator[Markup]:
     if not there:
         return
     kinds = list(
-        dict.fromkeys(name for side in there for name in utilisation.grouped(side.evidence.system))
+        dict.fromkeys(name for side in there for name in metrics.grouped(side.evidence.system))
     )
     yield legend(there)
     yield element("div", (over_time(name, there) for name in kinds), class_="charts wide")
@@ -37,7 +37,7 @@ def machines(a: Side, b: Side) -> Iterator[Markup]:
 
 def values_of(side: Side, name: tuple[str, str]) -> list[float]:
     """Return all values of a kind of metric, rising."""
-    series = utilisation.grouped(side.evidence.system).get(name, [])
+    series = metrics.grouped(side.evidence.system).get(name, [])
     return sorted(value for each in series for value in each.values if isfinite(value))
 
 
@@ -69,7 +69,7 @@ def over_time(name: tuple[str, str], sides: Sequence[Side]) -> Markup:
     longest = max(over.wall_s for over in windows)
     ends = edges(0, longest, PLACES)
     for side, over in zip(sides, windows, strict=True):
-        members = utilisation.grouped(side.evidence.system).get(name, [])
+        members = metrics.grouped(side.evidence.system).get(name, [])
         times = [time - over.started for each in members for time in each.times]
         found = binned(times, [value for each in members for value in each.values], ends)
         points = [
