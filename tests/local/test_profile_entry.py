@@ -115,6 +115,7 @@ def test_a_run_says_what_it_was(finished):
     assert (found.train, found.valid, found.test) == (24, 12, 8)
     assert (found.picture_width, found.picture_height) == (36, 36)
     assert 0 < found.read_s < 1
+    assert found.used_cores > 0
     assert (found.interval_ms, found.traced_first, found.traced_steps) == (100, 3, 2)
 
 

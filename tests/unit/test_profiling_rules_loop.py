@@ -593,3 +593,27 @@ def test_the_start_is_described_as_aws_does(run):
     assert details["step_num"]["first"] == START + 4
     assert details["step_num"]["last"] == START + timeline.steps[-1].start
     assert details["phases"] == {"initialisation": 3, "reading": 1}
+
+
+def test_the_load_of_other_programs_is_not_taken_for_the_run_s_own(run):
+    """
+    Its cores are free to read with as far as it uses them; that others do is said before all else.
+    """
+    waiting = {**USUAL, "data": 0.2}
+    evidence = run(steps=400, phases=waiting, busy=3.9, used_cores=1.2)
+
+    first, second, *_ = verdict(rules.judge(evidence), evidence)
+
+    assert first.problem == (
+        "other programs used 2.7 of 4 cores while this trained: its times are not its own"
+    )
+    assert second.rule == "Dataloader"
+    assert "workers" in second.settings, "not: the cores are busy"
+
+
+def test_a_run_that_has_its_machine_to_itself_is_told_of_no_others(run):
+    """
+    Nor one whose own use of the cores nobody has taken down.
+    """
+    for known in ({"used_cores": 3.5}, {}):
+        assert judged("OverallSystemUsage", run(busy=3.9, **known)).findings == ()

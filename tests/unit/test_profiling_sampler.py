@@ -12,7 +12,7 @@ import pytest
 from smdebug.profiler.system_metrics_reader import LocalSystemMetricsReader
 from smdebug.profiler.utils import TimeUnits
 
-from kennel.profiling import sampler, system
+from kennel.profiling import sampler, system, usage
 from kennel.profiling.gpus import Gpus
 from kennel.profiling.limits import Limits, cpu_used_s, memory_used
 from kennel.profiling.metrics import Machine
@@ -413,3 +413,21 @@ def test_a_sampler_is_no_program_of_its_parent(tmp_path):
     with Sampler(tmp_path, 1000) as running:
         assert script_mode.children(os.getpid()).count(running.pid) == 0
         assert sampler.is_one(running.pid)
+
+
+def test_what_a_run_uses_of_the_cores_is_its_own_and_its_readers():
+    """
+    Of those that still run too: they are told of before they have ended.
+    """
+    command = [sys.executable, "-c", "print(sum(range(10**9)))"]
+    before = usage.now()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as reader:  # noqa: S603 - ours
+        until = time.monotonic() + 10
+        while usage.now().used_s - before.used_s < 0.3 and time.monotonic() < until:
+            time.sleep(0.05)
+        after = usage.now()
+        reader.kill()
+
+    assert after.used_s - before.used_s >= 0.3
+    assert 0 < usage.cores(before, after) <= 1.5
+    assert usage.cores(before, before) is None

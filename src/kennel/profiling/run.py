@@ -49,11 +49,14 @@ class Run:
         augment: none, flip, crop, …
         precision: Of the training steps: float32, bfloat16, float16.
         interval_ms: Between two samples of our sampler; None: it did not run.
+        used_cores: That one process which trains and its readers kept busy on average, from its
+            first step to the end of its last epoch.
         traced_first: First step that torch.profiler has seen; None: it saw none.
         traced_steps: How many it has seen.
         started: Seconds since 1970.
         wall_s: From the start of the process to the end.
-        ended: finished, early stopping, diverged, stopped, failed; running while it does.
+        ended: finished, early stopping, diverged, stopped, stopped by rule NAME, failed,
+            failed: REASON; running while it does.
         torch: Version.
     """
 
@@ -85,6 +88,7 @@ class Run:
     augment: str | None = None
     precision: str | None = None
     interval_ms: int | None = None
+    used_cores: float | None = None
     traced_first: int | None = None
     traced_steps: int | None = None
     started: float | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from kennel.profiling.evidence import Evidence
 from kennel.rules.outcome import Finding, Outcome
 
+CAUTION = "OverallSystemUsage"  # says first what makes all other numbers doubtful
 SUMMARIES = ("OverallFrameworkMetrics",)  # each of its findings is about something else
 
 
@@ -49,6 +50,8 @@ def verdict(outcomes: Sequence[Outcome], evidence: Evidence | None = None) -> tu
     """
     Rank what the rules have found: by what it cost, and behind that what has no known cost.
 
+    Before all of it comes that the machine had other things to do.
+
     Rules that would have the same changed are one entry, that of the costliest.
 
     Args:
@@ -61,7 +64,7 @@ def verdict(outcomes: Sequence[Outcome], evidence: Evidence | None = None) -> tu
         for outcome in outcomes
         for finding in (outcome.findings if outcome.rule in SUMMARIES else outcome.findings[:1])
     ]
-    ranked = sorted(found, key=lambda waste: -(waste.cost_s or 0.0))
+    ranked = sorted(found, key=lambda waste: (waste.rule != CAUTION, -(waste.cost_s or 0.0)))
     kept: list[Waste] = []
     for waste in ranked:
         if not waste.settings or all(waste.settings != other.settings for other in kept):

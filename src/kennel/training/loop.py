@@ -159,7 +159,7 @@ def fit(
         Why it ended: ``finished``, ``early stopping``, or ``diverged`` after a good epoch.
 
     Raises:
-        DivergenceError: The loss of no epoch was finite.
+        HyperparameterError: The loss of no epoch was finite.
         Stopped: A stop was asked for; *state* is between two steps, ready for a checkpoint.
     """
     watch = stage.observer
@@ -368,13 +368,9 @@ def _ended(reason: str, state: State, recipe: Recipe, loss: float = math.nan) ->
     raise diverged(recipe.lr, f"the loss of the first epoch is {loss}")
 
 
-class DivergenceError(HyperparameterError):
-    """A run has nothing to export: none of its epochs was good."""
-
-
-def diverged(lr: float, found: str) -> DivergenceError:
+def diverged(lr: float, found: str) -> HyperparameterError:
     """Return the error of a run that has nothing to export."""
-    return DivergenceError(
+    return HyperparameterError(
         f"training diverged: with lr={lr} {found}",
         expected="a finite loss",
         remedy="a smaller lr, say a tenth of it",

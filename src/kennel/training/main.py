@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from kennel.contract import ContainerPaths
-from kennel.errors import JobError, KennelError
+from kennel.errors import HyperparameterError, JobError, KennelError
 from kennel.profiling.timeline import CHECKPOINT, DEBUG, EVALUATION, EXPORT, INITIALISATION
 from kennel.rules import doubts
 from kennel.training import (
@@ -36,7 +36,7 @@ from kennel.training.export import Outcome
 from kennel.training.group import ALONE, Group
 from kennel.training.hyperparameters import Hyperparameters, parse
 from kennel.training.log import say
-from kennel.training.loop import DivergenceError, Stage, State, evaluate, fit
+from kennel.training.loop import Stage, State, evaluate, fit
 from kennel.training.metrics import Evaluation
 from kennel.training.observer import OFF, Observer, together
 from kennel.training.prepare import Job
@@ -224,7 +224,7 @@ def _debugged(  # noqa: PLR0913 - what _train needs, and where to leave findings
 
     Raises:
         JobError: A rule has stopped it before it came to a good epoch.
-        DivergenceError: It came to none, and no rule that stops it has seen that.
+        HyperparameterError: It has diverged, and no rule that stops it has seen that.
     """
     watch = stage.observer
     with watch.phase(DEBUG):
@@ -234,7 +234,7 @@ def _debugged(  # noqa: PLR0913 - what _train needs, and where to leave findings
         with _closed(debug, watch):
             ended = _train(state, stage, keeper, job, stop)
             stopper = debug.stopper if ended == "stopped" else None  # later is too late
-    except DivergenceError as error:
+    except HyperparameterError as error:
         if debug.stopper:
             raise _nothing(debug.stopper) from error
         raise

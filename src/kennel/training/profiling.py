@@ -14,9 +14,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
+from torch import nn
+from torch.optim import Optimizer
 
 from kennel.contract import ContainerPaths
-from kennel.profiling import age, rules
+from kennel.profiling import age, rules, usage
 from kennel.profiling.phases import Event, Recorder
 from kennel.profiling.timeline import DEBUG, INITIALISATION, READING, REPORT
 from kennel.profiling.timeline_files import TimelineFiles
@@ -85,6 +87,8 @@ class Profile(Off):
         interval_ms = plan.interval_ms if plan.samples else None
         self._run = replace(sampling.machine(), started=started, interval_ms=interval_ms)
         self._epochs = 0
+        self._began: usage.Usage | None = None
+        self._used_cores: float | None = None
 
     @property
     def observer(self) -> Observer:
@@ -105,9 +109,15 @@ class Profile(Off):
         step = self._recorder.step(epoch, number)
         return step if self._tracer.is_idle else _Traced(self, step, self._tracer, number)
 
+    def training(self, module: nn.Module, criterion: nn.Module, optimizer: Optimizer) -> None:  # noqa: ARG002 - the loop's
+        """Take note of when the first epoch began."""
+        self._began = self._began or usage.now()
+
     def epoch(self, epoch: Epoch) -> None:
-        """Count it."""
+        """Count it, and what of the cores was used until here."""
         self._epochs = epoch.epoch
+        if self._began:
+            self._used_cores = usage.cores(self._began, usage.now())
 
     def tell(self, job: Job, group: Group) -> None:
         """Take note of what is trained, and on what."""
@@ -136,6 +146,7 @@ class Profile(Off):
             ended=ended,
             wall_s=self._recorder.now(),
             epochs_done=self._epochs,
+            used_cores=self._used_cores,
             steps=self._files.steps_taken,
             traced_first=self._tracer.first,
             traced_steps=self._tracer.seen,

@@ -26,7 +26,7 @@ class Loading:
         stepped_s: All steps, the waiting included.
         workers: Processes that read for it; 0: it reads itself; None: unknown.
         cores: Its share of those that the run may use; None: unknown.
-        busy: Cores of that share that were busy on average while training; None: unknown.
+        busy: Cores that it kept busy on average while training; None: unknown.
         on_gpu: Whether the model leaves the cores to the readers.
         reading_s: Of one process that would read all that the steps have read; None: unknown.
     """
@@ -93,17 +93,32 @@ def of(evidence: Evidence) -> Loading | None:
     run = evidence.run
     processes = run.processes or 1
     here = max(1, processes // (run.hosts or 1))
-    cores, busy = run.cores or _sampled_cores(evidence), samples.busy_share(evidence)
+    cores, busy = run.cores or _sampled_cores(evidence), busy_cores(evidence)
     pictures = steps * run.batch_size / processes if run.batch_size else None
     return Loading(
         kept_waited_s * scale,
         kept_s * scale,
         run.workers,
         cores and cores / here,
-        cores and busy and cores * busy / here,
+        run.used_cores or (busy and busy / here),
         samples.has_gpu(evidence),
         run.read_s * pictures if run.read_s and pictures else None,
     )
+
+
+def busy_cores(evidence: Evidence) -> float | None:
+    """Return how many cores of the first node were busy, whoever used them; None: unknown."""
+    cores, share = evidence.run.cores or _sampled_cores(evidence), samples.busy_share(evidence)
+    return cores and share and cores * share
+
+
+def by_others(evidence: Evidence) -> float | None:
+    """Return how many cores other programs kept busy while it trained; None: unknown."""
+    run, busy = evidence.run, busy_cores(evidence)
+    if busy is None or run.used_cores is None:
+        return None
+    here = max(1, (run.processes or 1) // (run.hosts or 1))
+    return max(0.0, busy - run.used_cores * here)
 
 
 def _sampled_cores(evidence: Evidence) -> float | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from kennel.profiling import quantiles, system, timeline
 from kennel.profiling.evidence import Evidence
-from kennel.profiling.rules import advice, samples
+from kennel.profiling.rules import advice, loading, samples
 from kennel.profiling.rules.rule import SCAN, Judgement, Rule, Values
 from kennel.profiling.system import Series
 from kennel.profiling.timeline import Timeline
@@ -36,6 +36,8 @@ METRICS = {
 BEFORE = (timeline.INITIALISATION, timeline.READING)
 AFTER = (timeline.CHECKPOINT, timeline.EXPORT)
 OF_REPORT = (timeline.REPORT,)
+CROWDED = 0.2  # of the cores: so many used by others make a run slower
+OTHERS = "other programs"
 WORTH_TELLING = 0.25  # of the wall time, for a phase that is not the training
 
 
@@ -43,12 +45,29 @@ def system_usage(evidence: Evidence, _: Values) -> Judgement:
     """Judge OverallSystemUsage: quantiles of each metric, of each node over all that it has."""
     if not evidence.system:
         return Judgement(reason="no system metrics were sampled")
+    others, cores = loading.by_others(evidence), evidence.run.cores
+    crowded = cores and others and others > CROWDED * cores
     details: dict[str, dict[str, Mapping[str, float]]] = {}
     for label, found in _groups(evidence.system):
         for node, series in samples.by_node(found).items():
             values = samples.average(series).values
             details.setdefault(label, {})[node] = quantiles.quantiles(values)
-    return Judgement(max(len(series.values) for series in evidence.system), details=details)
+    return Judgement(
+        max(len(series.values) for series in evidence.system),
+        findings=(_crowded(others, cores),) if crowded and others and cores else (),
+        details=details,
+    )
+
+
+def _crowded(others: float, cores: float) -> Finding:
+    return Finding(
+        OTHERS,
+        f"other programs used {others:.1f} of {cores:g} cores while this trained: its times are "
+        "not its own",
+        "measure again when the machine does nothing else",
+        others,
+        CROWDED * cores,
+    )
 
 
 def _groups(found: Sequence[Series]) -> list[tuple[str, list[Series]]]:
