@@ -22,7 +22,7 @@ FEW = 16  # pictures in a batch: fewer are noise, for a BatchNorm too
 
 def lower(run: Setting, ratio: float = math.nan) -> str:
     """
-    Return a smaller learning rate to try, ``lr=0.1 -> 0.01``; in words where it is not known.
+    Return a smaller learning rate to try, ``set lr=0.1 -> 0.01``; in words where it is not known.
 
     Args:
         run: The training's hyperparameters.
@@ -67,11 +67,11 @@ def _rate(run: Setting, ratio: float, *, is_lower: bool) -> str:
             continue
         wanted = _wanted(rate, ratio, USUAL.get(given.get("optimizer", "")), is_lower=is_lower)
         if (wanted < rate) == is_lower and wanted != rate:
-            return f"{name}={rate:g} -> {wanted:g}"
+            return f"set {name}={rate:g} -> {wanted:g}"
         return ""
     factor = UPDATE / ratio if 0 < ratio < math.inf else TENFOLD
     times = float(f"{max(factor, 1 / factor):.1g}")
-    return f"a learning rate {times:g} times {'smaller' if is_lower else 'larger'}"
+    return f"take a learning rate {times:g} times {'smaller' if is_lower else 'larger'}"
 
 
 def _wanted(rate: float, ratio: float, usual: float | None, *, is_lower: bool) -> float:
