@@ -168,7 +168,7 @@ def test_a_failed_run_is_told_of(tmp_path, dataset, entry):
     code, output = entry.run(paths)
 
     assert code == 1, output
-    assert paths.failure.read_text().startswith("DivergenceError: training diverged")
+    assert paths.failure.read_text().startswith("HyperparameterError: training diverged")
     assert run.read(paths.profile).ended.startswith("failed: training diverged")
     assert "It failed: training diverged" in (paths.profile / PAGE).read_text()
 
