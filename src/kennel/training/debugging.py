@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 TENSORS, RULES = "tensors", "rules"
 TOLD = 3  # findings of each rule that are printed when they are made
-SHARE = 0.02  # of the time, at most, that the rules may take beside the training
+SHARE = 0.01  # of the time, at most, that the rules may take beside the training
 
 
 class Debugging(Protocol):
