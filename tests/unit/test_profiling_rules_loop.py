@@ -108,7 +108,7 @@ def test_a_loop_that_waits_is_told_how_many_readers_it_needs(run):
     assert finding.problem == (
         "the loop waits 51% of the time for data with the loop's own process reading"
     )
-    assert finding.advice == "set workers to 2: up to 1.6 times as fast"
+    assert finding.advice == "set workers to 2: about 1.6 times as fast"
     assert finding.settings == {"workers": "2"}
     assert finding.cost_s == pytest.approx(200 * 0.1, rel=0.02)
 

@@ -30,7 +30,7 @@ def for_waiting(found: Loading, evidence: Evidence) -> Advice:
     gain = found.speedup(wanted)
     if wanted > now and gain >= loading.WORTH_IT:
         return (
-            f"set workers to {wanted}: up to {gain:.1f} times as fast",
+            f"set workers to {wanted}: about {gain:.1f} times as fast",
             {"workers": str(wanted)},
         )
     smaller, cores = _smaller_pictures(evidence), found.cores or 0
@@ -129,7 +129,7 @@ def for_a_backbone_again(
     problem = f"the frozen backbone saw the same {run.train:,} pictures in each of {epochs} epochs"
     text = (
         f"feature-views={views} has it see each {_times(views)}, and the head is trained on what "
-        f"it made of them: {gain:.1f} times as fast at this run's pace"
+        f"it made of them: at least {gain:.1f} times as fast at this run's pace"
     )
     return problem, text, {"feature-views": str(views), "workers": "auto"}, now_s - pass_s
 

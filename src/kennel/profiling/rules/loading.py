@@ -51,7 +51,7 @@ class Loading:
 
     def speedup(self, workers: int) -> float:
         """
-        Return how many times as fast the steps would be with so many processes that read: at most.
+        Return how many times as fast the steps would be with so many processes that read, about.
 
         A model that computes on the cores has all of them while it does: reading beside it takes
         as long as reading on all of them at once. On a GPU it takes the model nothing.
