@@ -284,8 +284,8 @@ def test_a_slow_start_is_told_of_with_what_it_cost(fit):
     evidence = fit(Dozing(doze_s=0.0), slow_start_s=3.0)
 
     (finding,) = judged("MaxInitializationTime", evidence, threshold="0.04").findings
-    assert finding.cost_s == pytest.approx(3, abs=0.5)
-    assert "initialisation 3.0 s" in finding.advice
+    assert 3 <= finding.cost_s < evidence.wall_s
+    assert f"initialisation {evidence.timeline.totals()['initialisation']:.1f} s" in finding.advice
     first = verdict(rules.judge(evidence), evidence)[0]
     assert first.problem.startswith("initialisation is ")
-    assert first.share > 0.5
+    assert first.cost_s is None  # a longer run would have it too: nothing of this one is saved

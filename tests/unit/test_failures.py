@@ -4,7 +4,7 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from kennel.errors import JobError, LocalServerError, SettingsError
+from kennel.errors import JobError, LocalServerError, RegionError, SettingsError
 from kennel.jobs import failures
 
 NOT_HANDED_ON = (
@@ -88,7 +88,7 @@ def answered(code, message, operation="CreateTrainingJob"):
         pytest.param(
             exceptions.ProfileNotFound(profile="x"), SettingsError, "list-profiles", id="profile"
         ),
-        pytest.param(exceptions.NoRegionError(), SettingsError, "KENNEL_AWS_REGION", id="region"),
+        pytest.param(exceptions.NoRegionError(), RegionError, "KENNEL_AWS_REGION", id="region"),
         pytest.param(
             exceptions.UnauthorizedSSOTokenError(), SettingsError, "aws sso login", id="sso"
         ),
