@@ -14,13 +14,14 @@ MAY_IMPORT = {
     "contract": set(),
     "cuda_compat": set(),
     "source": set(),
+    "documents": set(),
     "unpacking": {"errors"},
     "settings": BASE,
     "pages": {"errors"},
     "tuning": BASE | {"pages", "optuna"},
-    "rules": BASE,
-    "profiling": BASE | {"rules", "torch", "psutil", "pynvml"},
-    "debugging": BASE | {"rules", "torch", "smdebug"},
+    "rules": BASE | {"documents"},
+    "profiling": BASE | {"documents", "rules", "torch", "psutil", "pynvml"},
+    "debugging": BASE | {"documents", "rules", "torch", "smdebug"},
     "reports": BASE | {"rules", "pages", "profiling", "debugging"},
     "vision": BASE | {"torch", "torchvision", "openvino", "PIL"},
     "datasets": BASE | {"vision", "PIL", "sklearn", "rich"},
@@ -50,6 +51,7 @@ MAY_IMPORT = {
     | {
         "settings",
         "source",
+        "documents",
         "datasets",
         "jobs",
         "local",
@@ -66,7 +68,7 @@ MAY_IMPORT = {
 }
 OURS = {path.stem for path in SRC.iterdir() if path.suffix == ".py" or path.is_dir()}
 GUARDED = {name for allowed in MAY_IMPORT.values() for name in allowed} | OURS
-STANDARD_LIBRARY_ONLY = ["errors", "contract", "cuda_compat", "source"]
+STANDARD_LIBRARY_ONLY = ["errors", "contract", "cuda_compat", "documents", "source"]
 
 
 def files_of(part):

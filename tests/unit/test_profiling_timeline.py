@@ -7,7 +7,8 @@ import pytest
 from smdebug.profiler.algorithm_metrics_reader import LocalAlgorithmMetricsReader
 from smdebug.profiler.utils import TimeUnits
 
-from kennel.profiling import documents, timeline
+from kennel import documents
+from kennel.profiling import timeline
 from kennel.profiling.timeline import Span, Step
 from kennel.profiling.timeline_files import IN_A_FILE, SLOWEST, TimelineFiles
 

@@ -7,7 +7,7 @@ What is fetched is kennel.jobs.reports' to know, how a report looks in a termina
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kennel import contract
+from kennel import contract, documents
 from kennel.cli import own_folder, show
 from kennel.cli.watching import PROFILER
 from kennel.errors import JobError, KennelError, RuleError
@@ -15,7 +15,7 @@ from kennel.jobs import reports, storage
 from kennel.jobs.aws import Aws
 from kennel.jobs.failures import explained
 from kennel.jobs.lookup import Answer
-from kennel.profiling import documents, judging, verdict
+from kennel.profiling import judging, verdict
 from kennel.profiling import rules as profiler_rules
 from kennel.profiling.evidence import Evidence
 from kennel.profiling.verdict import Waste
@@ -137,8 +137,8 @@ def judge(described: Answer, folder: Path, *, anew: bool) -> None:
 
 def asked(described: Answer) -> tuple[Configuration, ...] | None:
     """Return the profiler's rules that a job was to be judged by; None: nobody has said."""
-    if documents := described.get(reports.PROFILER):
-        return configuration.read(documents)
+    if asked := described.get(reports.PROFILER):
+        return configuration.read(asked)
     text = described.get("HyperParameters", {}).get(ASKED)
     try:
         return PROFILER.asked(text) if text else None

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kennel import documents
+
 FILE = "about.json"
 
 
@@ -40,11 +42,8 @@ NOTHING = About()
 
 def write(folder: Path, about: About) -> None:
     """Leave it in a trial's folder, at once."""
-    folder.mkdir(parents=True, exist_ok=True)
     document = {"classes": list(about.classes), "layers": sorted(about.layers)}
-    draft = folder / f"{FILE}.tmp"
-    draft.write_text(json.dumps(document), encoding="utf-8")
-    draft.replace(folder / FILE)
+    documents.write_text(folder / FILE, json.dumps(document))
 
 
 def read(folder: Path) -> About:

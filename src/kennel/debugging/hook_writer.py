@@ -7,12 +7,12 @@ every number. What is written, and when, is decided in hook_smdebug.py.
 
 import json
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kennel import documents
 from kennel.debugging import records
 from kennel.debugging.records import Tensor
 from kennel.debugging.statistics import Array
@@ -67,25 +67,13 @@ class StepWriter:
         if not self._meta:
             return
         if self._content:
-            _put(self._folder / self._events, bytes(self._content))
+            documents.put(self._folder / self._events, bytes(self._content))
         document = {
             "meta": self._meta,
             "tensor_payload": self._tensors,
             "shape_payload": self._shapes,
         }
-        _put(self._folder / self._index, json.dumps(document).encode())
-
-
-def _put(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".tmp")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()  # the half of it takes room where there may be none
-        raise
+        documents.put(self._folder / self._index, json.dumps(document).encode())
 
 
 def as_numbers(value: Any) -> Array:  # noqa: ANN401 - torch's tensors are not imported here

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kennel import documents
 from kennel.debugging.collections import EPOCH_FIGURES, EPOCHS
 from kennel.debugging.reading import Trial
 from kennel.debugging.rules import tensors
@@ -135,11 +136,9 @@ def write(folder: Path, document: Mapping[str, Any]) -> Path:
     Args:
         folder: debug-output; is made when it is missing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(document), encoding="utf-8")
-    return draft.replace(path)
+    documents.write_text(path, json.dumps(document))
+    return path
 
 
 def _add(lines: dict[str, Line], name: str, step: int, value: float | None) -> None:

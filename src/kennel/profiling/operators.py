@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kennel.profiling import documents
+from kennel import documents
 
 FILE = "operators.json"
 TRACE = "trace.json.gz"  # the same steps for Perfetto and chrome://tracing

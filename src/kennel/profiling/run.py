@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
-from kennel.profiling import documents
+from kennel import documents
 
 FILE = "run.json"
 

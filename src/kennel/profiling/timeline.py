@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from kennel.profiling import documents
+from kennel import documents
 
 # In the order in which a report tells of them
 INITIALISATION = "initialisation"  # from the start of the process: imports, model, optimizer

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kennel.profiling import documents
+from kennel import documents
 from kennel.profiling.phases import Settled
 from kennel.profiling.timeline import (
     EVENTS,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from kennel import documents
 from kennel.rules.outcome import Outcome
 
 LONGEST_NAME = 200  # a file's name has at most 255 bytes on every file system
@@ -47,6 +48,5 @@ def file_name(name: str) -> str:
 
 def _write(path: Path, outcome: Outcome) -> Path:
     # A user's own rule may have put anything into its details
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(outcome.document(), indent=1, default=str), encoding="utf-8")
-    return draft.replace(path)
+    documents.write_text(path, json.dumps(outcome.document(), indent=1, default=str))
+    return path

@@ -1,4 +1,8 @@
-"""JSON documents that are replaced as a whole: who reads one never sees the half of it."""
+"""
+Files that are replaced as a whole: who reads one never sees the half of it. Most are JSON.
+
+The standard library is all it needs.
+"""
 
 import json
 from contextlib import suppress
@@ -8,7 +12,7 @@ from typing import Any
 
 def write(path: Path, document: object) -> None:
     """
-    Keep *document*, in a folder that is made where it is missing.
+    Keep *document* as JSON; see ``put``.
 
     Raises:
         OSError: It cannot be written; what was there before still is.
@@ -17,11 +21,21 @@ def write(path: Path, document: object) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Keep a document that is text already; see ``write``."""
+    """Keep a document that is text already; see ``put``."""
+    put(path, text.encode())
+
+
+def put(path: Path, content: bytes) -> None:
+    """
+    Keep *content*, in a folder that is made where it is missing.
+
+    Raises:
+        OSError: It cannot be written; what was there before still is.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
+    draft = path.with_name(f"{path.name}.tmp")
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(content)
         draft.replace(path)
     except OSError:
         with suppress(OSError):
