@@ -81,6 +81,20 @@ class Browser:
             "POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]}
         )
 
+    def tabbed(self):
+        """Press Tab until all controls had their turn; return each one's place and name."""
+        seen = []
+        for _ in range(self.run("return document.querySelectorAll('[tabindex], button').length")):
+            self.press("Tab")
+            seen.append(
+                self.run("""
+                    const all = [...document.querySelectorAll('*')];
+                    const at = document.activeElement;
+                    return [all.indexOf(at), at.ariaLabel ?? at.textContent];
+                """)
+            )
+        return seen
+
     def point(self, x, y):
         """Move the mouse to a place of the window, in CSS pixels."""
         move = {"type": "pointerMove", "x": round(x), "y": round(y), "duration": 0}

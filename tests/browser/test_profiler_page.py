@@ -156,18 +156,8 @@ def test_every_control_is_reached_by_tab(browser, page):
     Charts, tables, headings, legends: each once, each with a name, in the order of the page.
     """
     browser.open(page("whole"))
-    wanted = browser.run("return document.querySelectorAll('[tabindex], button').length")
-    browser.press("Tab")
-    seen = []
-    for _ in range(wanted):
-        seen.append(
-            browser.run("""
-                const all = [...document.querySelectorAll('*')];
-                const at = document.activeElement;
-                return [all.indexOf(at), at.ariaLabel ?? at.textContent];
-            """)
-        )
-        browser.press("Tab")
+
+    seen = browser.tabbed()
 
     assert [place for place, _ in seen] == sorted({place for place, _ in seen})
     assert all(name.strip() for _, name in seen)

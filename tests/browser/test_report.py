@@ -242,18 +242,8 @@ def test_every_control_is_reached_by_tab_in_the_order_of_the_page(browser, repor
     Charts, the table, its headings: each once, each with a name, none out of order.
     """
     browser.open(report(12))
-    wanted = browser.run("return document.querySelectorAll('[tabindex], button').length")
-    browser.press(*["Tab"] * 1)
-    seen = []
-    for _ in range(wanted):
-        seen.append(
-            browser.run("""
-                const all = [...document.querySelectorAll('*')];
-                const at = document.activeElement;
-                return [all.indexOf(at), at.ariaLabel ?? at.textContent];
-            """)
-        )
-        browser.press("Tab")
+
+    seen = browser.tabbed()
 
     assert [place for place, _ in seen] == sorted({place for place, _ in seen})
     assert all(name.strip() for _, name in seen)
